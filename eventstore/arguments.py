@@ -1,0 +1,63 @@
+"""What callers may pass: expected versions, stream ids, ranges. What is none of these is refused, with the reason."""
+
+from datetime import datetime
+from enum import Enum
+
+from .errors import InvalidArgument
+
+NO_STREAM = 0  # the version of a stream without events
+
+
+class AnyVersion(Enum):
+    """What a writer can expect besides a number; the value is what append_to_stream takes for it."""
+
+    ANY = None  # whatever the version is
+    STREAM_EXISTS = -1  # any, so long as there is one
+
+    def __repr__(self) -> str:
+        return self.name
+
+    __str__ = __repr__
+
+
+ANY = AnyVersion.ANY
+STREAM_EXISTS = AnyVersion.STREAM_EXISTS
+
+_LONGEST_STREAM_ID = 255  # characters, as in schema/10_streams.sql
+_HIGHEST_VERSION = 2**63 - 1  # a bigint
+
+
+def check_stream_id(stream_id: str) -> None:
+    """Raise InvalidArgument unless this is text of 1 to 255 characters that PostgreSQL can store."""
+    if not isinstance(stream_id, str):
+        raise InvalidArgument(f"a stream id must be text such as 'account-1', not {stream_id!r}")
+    if not 1 <= len(stream_id) <= _LONGEST_STREAM_ID:
+        raise InvalidArgument(f"a stream id has 1 to {_LONGEST_STREAM_ID} characters, this one has {len(stream_id)}")
+    if "\0" in stream_id:
+        raise InvalidArgument(f"the stream id {stream_id!r} holds a NUL character, which PostgreSQL cannot store")
+    try:
+        stream_id.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"the stream id {stream_id!r} cannot be encoded as UTF-8: {error.reason}") from error
+
+
+def check_version(name: str, version: int, *, lowest: int) -> int:
+    """Return the version, or raise InvalidArgument unless it is a whole number of at least `lowest`."""
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise InvalidArgument(f"{name} must be a whole number, not {version!r}")
+    if not lowest <= version <= _HIGHEST_VERSION:
+        raise InvalidArgument(f"{name} must be {lowest} or more and fit a bigint, not {version}")
+    return version
+
+
+def check_range(from_version: int, to_version: int | None, since: datetime | None, until: datetime | None) -> None:
+    """Raise InvalidArgument unless both ranges have proper ends, in their order."""
+    check_version("from_version", from_version, lowest=1)
+    # to_version may be one below: reading on from the version one has, up to that very version, finds nothing.
+    if to_version is not None and check_version("to_version", to_version, lowest=0) < from_version - 1:
+        raise InvalidArgument(f"from_version {from_version} is after to_version {to_version}: turn the range round")
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+            raise InvalidArgument(f"{name} must be a datetime with a time zone, not {moment!r}")
+    if since and until and since > until:
+        raise InvalidArgument(f"since {since} is after until {until}: turn the range round")

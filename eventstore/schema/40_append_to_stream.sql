@@ -1,0 +1,70 @@
+-- Append events at the end of a stream: all of them or none, in one statement.
+--
+--   stream_id         the stream to append to; the first append makes it
+--   expected_version  the version the writer read (0: no stream yet, -1: any existing stream, NULL: whatever it is)
+--   new_events        a JSON array: [{"type": "DepositRecorded", "data": {...}}, ...]; each may bring its own "id"
+--   metadata          a JSON object, stored with each of the events
+--
+-- Returns the version and the position of the last event.
+CREATE OR REPLACE FUNCTION append_to_stream(
+    stream_id text, expected_version bigint, new_events jsonb, metadata jsonb DEFAULT '{}'
+) RETURNS TABLE (version bigint, "position" bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    added    bigint := jsonb_array_length(new_events);
+    actual   bigint;     -- the version before this append
+    stamp    timestamptz;
+    known    bigint;     -- how many of the events are in the stream already,
+    in_place bigint;     -- and how many of them just where this append would put them
+BEGIN
+    IF added = 0 THEN
+        RAISE EXCEPTION 'No events to append to stream %', append_to_stream.stream_id
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    -- 1. Lock. One statement makes the stream's row or waits for it, and takes the versions.
+    INSERT INTO streams AS s (id, version) VALUES (append_to_stream.stream_id, added)
+    ON CONFLICT (id) DO UPDATE SET version = s.version + added
+    RETURNING s.version - added INTO actual;
+
+    -- 2. Look, and only now: nobody else can move this stream until we commit.
+    IF (expected_version >= 0 AND actual <> expected_version) OR (expected_version = -1 AND actual = 0) THEN
+        -- Did an earlier try succeed, and its answer get lost? Then these very events follow expected_version.
+        SELECT count(*), count(*) FILTER (WHERE e.version = expected_version + n), max(e.version), max(e.position)
+        INTO known, in_place, version, "position"
+        FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)
+        JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;
+
+        IF in_place = added THEN
+            UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;  -- nothing was added
+            RETURN NEXT;
+            RETURN;
+        ELSIF known > 0 THEN
+            RAISE unique_violation
+                USING MESSAGE = format('%s of %s events are in stream %s already', known, added, append_to_stream.stream_id);
+        END IF;
+
+        RAISE EXCEPTION 'Wrong expected version: % (stream: %, stream version: %)',
+                expected_version, append_to_stream.stream_id, actual
+            USING ERRCODE = 'ES001', DETAIL = actual,
+                  HINT = 'Read the stream again, decide again, and append with the version you read.';
+    END IF;
+
+    -- 3. Write. now() is the start of the transaction, and one that started earlier may append later:
+    --    the clock is read under the lock, and never goes back behind the stream's last event.
+    SELECT greatest(clock_timestamp(), max(e.recorded_at)) INTO stamp
+    FROM events e WHERE e.stream_id = append_to_stream.stream_id AND e.version = actual;
+
+    RETURN QUERY
+    WITH appended AS (
+        INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)
+        SELECT append_to_stream.stream_id, actual + n,
+               coalesce((event ->> 'id')::uuid, gen_random_uuid()), event ->> 'type', event -> 'data',
+               append_to_stream.metadata, stamp
+        FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)
+        ORDER BY n
+        RETURNING events.version, events.position
+    )
+    SELECT max(a.version), max(a.position) FROM appended a;
+END
+$$;
