@@ -94,15 +94,12 @@ class EventTypes:
             data = msgspec.json.encode(event)
             same = self._decoders[name].decode(data) == event
         except _NOT_JSON as error:
-            fault = next(_faults(event), str(error))
-            raise InvalidEvent(f"{name} would not be read back as it was given: {fault}") from error
-        if not same or _SUSPECT.search(data):
-            fault = next(_faults(event), None)
-            if fault or not same:
-                raise InvalidEvent(
-                    f"{name} would not be read back as it was given: "
-                    f"{fault or f'{event!r} comes back as {self._decoders[name].decode(data)!r}'}"
-                )
+            raise _unfaithful(name, next(_faults(event), str(error))) from error
+        if not same:
+            back = self._decoders[name].decode(data)
+            raise _unfaithful(name, next(_faults(event), f"{event!r} comes back as {back!r}"))
+        if _SUSPECT.search(data) and (fault := next(_faults(event), None)):
+            raise _unfaithful(name, fault)
         return name, data
 
     def decode(self, name: str, data: str | bytes, where: str) -> Any:
@@ -147,6 +144,10 @@ def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes:
     if fault or back != metadata:
         raise InvalidEvent(fault or f"metadata must be a JSON object: {metadata!r} would come back as {back!r}")
     return data
+
+
+def _unfaithful(name: str, fault: str) -> InvalidEvent:
+    return InvalidEvent(f"{name} would not be read back as it was given: {fault}")
 
 
 def _faults(value: object, path: str = "") -> Iterator[str]:

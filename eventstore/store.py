@@ -125,8 +125,9 @@ class EventStore:
         except psycopg.DatabaseError as error:
             if error.sqlstate != _WRONG_EXPECTED_VERSION:
                 raise
-            # `from None`: the database's own error says nothing more
-            raise WrongExpectedVersion(stream_id, expected_version, int(error.diag.message_detail)) from None
+            actual = int(error.diag.message_detail or 0)
+            raise WrongExpectedVersion(stream_id, expected_version, actual) from None  # PostgreSQL's says no more
+        assert row is not None  # the function returns one row, or raises
         return Appended(*row)
 
     def read_stream(

@@ -1,0 +1,155 @@
+"""Run an exercise's checks against an answer, and say what came of each."""
+
+import ast
+import inspect
+import re
+import textwrap
+import traceback
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+
+from .exercises.exercise import AnswerDoesNotRun, Check, Exercise, Room
+
+Outcome = Literal["passed", "failed", "not reached"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one check; the message is for the learner, and empty unless it failed."""
+
+    label: str
+    outcome: Outcome
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of an exercise's checks: none where the answer was not started."""
+
+    exercise: Exercise
+    results: tuple[Result, ...]
+
+    @property
+    def started(self) -> bool:
+        return bool(self.results)
+
+    @property
+    def passed(self) -> bool:
+        return self.started and all(result.outcome == "passed" for result in self.results)
+
+
+def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
+    """Run the checks one after the other, up to the first that fails.
+
+    One thing at a time: what comes after the first failure is often its consequence, and only confuses.
+    """
+    if is_untouched(exercise, answer):
+        return Report(exercise, ())
+    results: list[Result] = []
+    message = "" if exercise.is_sql == isinstance(answer, str) and answer is not None else _wrong_kind(exercise, answer)
+    if message:
+        results.append(Result("The answer can be checked", "failed", message))
+    with Room(url, exercise, answer) as room:
+        for check in exercise.checks:
+            label = _label(check)
+            if results and results[-1].outcome != "passed":
+                results.append(Result(label, "not reached"))
+                continue
+            try:
+                room.run(check)
+            except AnswerDoesNotRun as error:
+                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer)))
+                results.append(Result(label, "not reached"))
+            except AssertionError as error:
+                results.append(Result(label, "failed", str(error) or "This check says no more."))
+            except psycopg.Error as error:
+                results.append(Result(label, "failed", explain_sql_error(error, answer)))
+            except Exception as error:  # whatever the learner's function raises is an answer to explain, not a crash
+                results.append(Result(label, "failed", _explain_exception(error, answer)))
+            else:
+                results.append(Result(label, "passed"))
+    return Report(exercise, tuple(results))
+
+
+def is_untouched(exercise: Exercise, answer: Any) -> bool:
+    """Whether the stub is still as it was given: its place for the answer holds nothing but `...`."""
+    if exercise.is_sql:
+        if not isinstance(answer, str):
+            return answer is None or answer is ...
+        code = re.sub(r"--[^\n]*", "", answer)
+        return not code.strip() or bool(re.search(r"^\s*\.\.\.\s*$", code, re.MULTILINE))
+    if not inspect.isfunction(answer):
+        return answer is None or answer is ...
+    try:
+        (function,) = ast.parse(textwrap.dedent(inspect.getsource(answer))).body
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return False
+    return any(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+        for node in ast.walk(function)
+    )
+
+
+def explain_sql_error(error: Any, text: Any) -> str:
+    """Return PostgreSQL's own message and, where it points into the learner's text, that line with a mark under it."""
+    diag = error.diag
+    lines = [f"PostgreSQL says: {diag.message_primary or error}"]
+    if diag.message_detail:
+        lines.append(diag.message_detail)
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        lines.append("It ran into the time limit: does it wait for something, or loop?")
+    if isinstance(text, str):
+        lines += _pointer(diag, text)
+    if diag.message_hint:
+        lines.append(f"Hint: {diag.message_hint}")
+    return "\n".join(lines)
+
+
+def _pointer(diag: Any, text: str) -> list[str]:
+    """Return the line of the learner's text that an error points at, and a mark under the place."""
+    if diag.statement_position and not diag.internal_query:
+        before = text[: int(diag.statement_position) - 1]
+        number, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
+        # The position counts in the statement that failed, which is the learner's only while their text is run.
+        if len(before) < len(text):
+            return [_numbered(text, number), " " * (len(f"line {number + 1}: ") + column) + "^"]
+    # Inside a PL/pgSQL function, lines are counted from the one that opens its body.
+    inside = re.search(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)", diag.context or "")
+    if inside:
+        name, line = inside[1], int(inside[2])
+        opening = re.search(rf"FUNCTION\s+{name}\b.*?\$\w*\$", text, re.IGNORECASE | re.DOTALL)
+        if opening:
+            number = text[: opening.end()].count("\n") + line - 1
+            if number < text.count("\n") + 1:
+                return [_numbered(text, number)]
+    return []
+
+
+def _numbered(text: str, number: int) -> str:
+    return f"line {number + 1}: {text.splitlines()[number]}"
+
+
+def _explain_exception(error: Exception, answer: Any) -> str:
+    """Return what the learner's function raised, and in which of its lines."""
+    what = f"Your function raised {type(error).__name__}: {error}"
+    code = getattr(answer, "__code__", None)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if code and frame.filename == code.co_filename:
+            return f"{what}\nline {frame.lineno} of the cell: {frame.line}"
+    return what
+
+
+def _wrong_kind(exercise: Exercise, answer: Any) -> str:
+    if exercise.is_sql:
+        return f"This exercise wants SQL, as a text. You passed {type(answer).__name__}."
+    if inspect.isfunction(answer):
+        return ""
+    if inspect.isbuiltin(answer) or not callable(answer):
+        return f"This exercise wants your function itself: its name, without brackets. You passed {answer!r}."
+    return ""
+
+
+def _label(check: Check) -> str:
+    return (inspect.getdoc(check) or check.__name__).splitlines()[0]

@@ -1,0 +1,211 @@
+"""What a notebook calls: start, check, hint, solution, table, progress."""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pandas as pd
+import psycopg
+from IPython.display import Markdown, display
+from psycopg import sql
+
+from . import answers, kept
+from .checking import explain_sql_error, run_checks
+from .database import Database, drop_abandoned_rooms, open_database, server_url
+from .display import show_progress, show_report
+from .errors import WorkshopError
+from .exercises import EXERCISES, NOTEBOOKS
+from .exercises.exercise import Exercise
+
+_hints_shown: Counter[str] = Counter()
+_started: "Classroom | None" = None
+
+
+class Classroom(Database):
+    """The database of a notebook, with what the learner has built so far at hand."""
+
+    def begin_with(self, *exercise_ids: str) -> None:
+        """Empty this notebook's schema, and install the SQL of exercises: yours where solved, else the reference's.
+
+        An experiment that begins so can be run again. Connections that an earlier one opened are closed, and
+        transactions that were left open are rolled back.
+
+        Args:
+            exercise_ids: exercises whose answer is SQL, in the order to run them.
+
+        Raises:
+            WorkshopError: there is no such exercise, or its answer is no SQL.
+        """
+        exercises = [_find(exercise_id) for exercise_id in exercise_ids]
+        self.reset()
+        installed = []
+        for exercise in exercises:
+            if not exercise.is_sql:
+                raise WorkshopError(f"The answer to {exercise.id} is no SQL.", "begin_with() takes exercises in SQL.")
+            own = kept.kept(exercise)
+            self.execute(own or answers.reference_answer(exercise.id))
+            installed.append(f"{exercise.id} ({'yours' if own else 'the reference'})")
+        if installed:
+            print(f"An empty schema, with {', '.join(installed)}.")
+
+    def race(self, writers: int, attempt: Callable[[psycopg.Connection, int], Any]) -> list[Any]:
+        """Run `attempt(connection, number)` in several threads at once, each with a connection of its own.
+
+        One barrier holds all of them back until the last is ready.
+
+        Returns:
+            For each writer, by number, what it returned, or the exception that it raised.
+        """
+        barrier = Barrier(writers)
+
+        def run(number: int) -> Any:
+            with self.connect() as connection:
+                barrier.wait()
+                try:
+                    return attempt(connection, number)
+                except Exception as error:  # the loser's error is what the race is there to show
+                    return error
+
+        with ThreadPoolExecutor(writers) as threads:
+            return list(threads.map(run, range(writers)))
+
+
+def start(notebook: str) -> Classroom:
+    """Connect a notebook to its database, and give it an empty PostgreSQL schema of its own.
+
+    Call it again to begin again: what the notebook had stored is dropped, connections it had left open are closed.
+
+    Args:
+        notebook: the name of the notebook, such as "02_appending".
+
+    Returns:
+        The notebook's database: `.connection`, `.connect()` for one more, `.execute(sql)`,
+        `.begin_with(exercises)` for an experiment, `.race(writers, attempt)`.
+
+    Raises:
+        WorkshopError: no PostgreSQL can be reached, and what to do about it.
+    """
+    global _started
+    if _started:
+        _started.close()
+    _started, line = open_database(notebook, Classroom)
+    drop_abandoned_rooms(_started)
+    _hints_shown.clear()
+    print(line)
+    return _started
+
+
+def check(exercise_id: str, answer: Any) -> None:
+    """Check an answer, and show what came of it. A passed answer is kept in my_eventstore/.
+
+    The checks run in a PostgreSQL schema of their own, which is gone afterwards: they never touch yours.
+
+    Args:
+        exercise_id: the number of the exercise, such as "02.1".
+        answer: the SQL as a text, or the function itself.
+
+    Raises:
+        WorkshopError: there is no such exercise, or no PostgreSQL to check on.
+    """
+    exercise = _find(exercise_id)
+    report = run_checks(exercise, answer, server_url())
+    note = ""
+    if report.started:
+        try:
+            if report.passed:
+                note = _keep(exercise, answer)
+            kept.record_attempt(exercise_id, report.passed)
+        except OSError as error:
+            note = f"It could not be kept in my_eventstore/: {error}."
+    display(show_report(report, note))
+
+
+def hint(exercise_id: str) -> None:
+    """Show the next hint of an exercise: first a nudge, at last nearly the answer.
+
+    Raises:
+        WorkshopError: there is no such exercise.
+    """
+    exercise = _find(exercise_id)
+    last = len(exercise.hints) - 1
+    number = min(_hints_shown[exercise_id], last)
+    _hints_shown[exercise_id] += 1
+    more = (
+        f'`solution("{exercise_id}")` shows an answer.'
+        if number == last
+        else f'`hint("{exercise_id}")` shows one more.'
+    )
+    head = f"**{exercise_id} {exercise.title}**, hint {number + 1} of {last + 1}"
+    display(Markdown(f"{head}\n\n{exercise.hints[number]}\n\n{more.format(exercise_id)}"))
+
+
+def solution(exercise_id: str) -> None:
+    """Show the reference answer of an exercise.
+
+    Raises:
+        WorkshopError: there is no such exercise.
+    """
+    exercise = _find(exercise_id)
+    language = "sql" if exercise.is_sql else "python"
+    answer = answers.reference_answer(exercise_id)
+    display(Markdown(f"**{exercise_id} {exercise.title}**, an answer:\n\n```{language}\n{answer}\n```"))
+
+
+def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
+    """Return the rows of a query, or of a whole table, as a data frame.
+
+    Args:
+        query_or_name: a SELECT, or the name of a table in this notebook's schema.
+        params: the parameters of the query, if it has any.
+
+    Raises:
+        WorkshopError: the query fails, with PostgreSQL's message; or start() was not called yet.
+    """
+    if _started is None:
+        raise WorkshopError(
+            "There is no database yet.", "Run the first code cell of this notebook, the one with start(...)."
+        )
+    query: Any = query_or_name
+    if query_or_name.isidentifier():
+        query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(query_or_name))
+    try:
+        cursor = _started.execute(query, params)
+    except psycopg.Error as error:
+        raise WorkshopError(explain_sql_error(error, query_or_name), "Nothing was changed.") from None
+    if cursor.description is None:
+        raise WorkshopError(
+            "That statement returned no rows to show.", "Give table() a SELECT, or the name of a table."
+        )
+    return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+
+
+def progress() -> None:
+    """Show how many exercises of each notebook are solved."""
+    record = kept.attempts()
+    display(
+        show_progress(
+            [
+                (name, sum(record.get(exercise.id, {}).get("solved", False) for exercise in group), len(group))
+                for name, group in NOTEBOOKS.items()
+            ]
+        )
+    )
+
+
+def _keep(exercise: Exercise, answer: Any) -> str:
+    """Keep an answer that passed; return a line that says where."""
+    if not isinstance(answer, str):
+        answer = answers.definitions_in("".join(inspect.findsource(answer)[0]))
+    if not kept.keep(exercise, answer):
+        return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
+    return f"Kept as my_eventstore/{exercise.keeps}."
+
+
+def _find(exercise_id: str) -> Exercise:
+    if exercise_id not in EXERCISES:
+        known = ", ".join(EXERCISES)
+        raise WorkshopError(f"There is no exercise {exercise_id!r}.", f"These are: {known}.")
+    return EXERCISES[exercise_id]

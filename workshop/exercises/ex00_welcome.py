@@ -1,0 +1,95 @@
+"""The exercise of notebook 00: what an exercise feels like."""
+
+from decimal import Decimal
+
+from .exercise import Exercise, Room
+
+OPENED = ("AccountOpened", None)
+
+
+def an_account_starts_at_zero(room: Room) -> None:
+    """A new account holds nothing"""
+    balance = room.answer([OPENED])
+    assert balance == 0, f"An account that was only opened has a balance of 0. Yours: {balance!r}."
+
+
+def deposits_add_up(room: Room) -> None:
+    """Deposits add up"""
+    balance = room.answer([OPENED, ("DepositRecorded", Decimal("100.00")), ("DepositRecorded", Decimal("20.50"))])
+    assert balance is not None, "Your function returned None. Is the `return` missing, or inside the loop?"
+    assert balance != Decimal("20.50"), (
+        "After deposits of 100.00 and 20.50 the balance is 120.50. You have 20.50, the last one alone: "
+        "add to the balance (`+=`) instead of replacing it."
+    )
+    assert balance != Decimal("100.00"), (
+        "After deposits of 100.00 and 20.50 the balance is 120.50. You have 100.00, the first one alone: "
+        "is the `return` inside the loop?"
+    )
+    assert balance == Decimal("120.50"), (
+        f"After deposits of 100.00 and 20.50 the balance is 120.50. Yours: {balance!r}."
+    )
+
+
+def withdrawals_are_taken_off(room: Room) -> None:
+    """Withdrawals are taken off"""
+    history = [OPENED, ("DepositRecorded", Decimal("100.00")), ("CashWithdrawn", Decimal("30.00"))]
+    balance = room.answer(history)
+    assert balance != Decimal("130.00"), (
+        "A deposit of 100.00 and a withdrawal of 30.00 leave 70.00. You have 130.00: the withdrawal was added. "
+        "Look at the type of each event before you use its amount."
+    )
+    assert balance != Decimal("100.00"), (
+        "A deposit of 100.00 and a withdrawal of 30.00 leave 70.00. You have 100.00: CashWithdrawn was passed over."
+    )
+    assert balance == Decimal("70.00"), (
+        f"A deposit of 100.00 and a withdrawal of 30.00 leave 70.00. Yours: {balance!r}."
+    )
+
+
+def other_events_change_nothing(room: Room) -> None:
+    """Events that move no money change nothing"""
+    history = [OPENED, ("DepositRecorded", Decimal("50.00")), ("AccountClosed", None)]
+    try:
+        balance = room.answer(history)
+    except TypeError as error:
+        raise AssertionError(
+            f"AccountClosed carries no amount (it is None), and your function used it all the same: {error}. "
+            "Use the amount of DepositRecorded and CashWithdrawn only."
+        ) from None
+    assert balance == Decimal("50.00"), f"Closing an account moves no money: 50.00 stay 50.00. Yours: {balance!r}."
+
+
+def money_stays_exact(room: Room) -> None:
+    """Money stays exact"""
+    balance = room.answer([OPENED, *[("DepositRecorded", Decimal("0.10"))] * 3])
+    assert not isinstance(balance, float), (
+        "Three deposits of 0.10 are 0.30, to the cent. Your balance is a float, and 0.1 + 0.1 + 0.1 is not 0.3 there: "
+        "keep the Decimal that you are given."
+    )
+    assert balance == Decimal("0.30"), f"Three deposits of 0.10 are 0.30. Yours: {balance!r}."
+
+
+EXERCISES = (
+    Exercise(
+        id="00.1",
+        title="The balance of an account",
+        minutes=5,
+        difficulty="easy",
+        keeps="warm_up.py",
+        checks=(
+            an_account_starts_at_zero,
+            deposits_add_up,
+            withdrawals_are_taken_off,
+            other_events_change_nothing,
+            money_stays_exact,
+        ),
+        hints=(
+            "Start from 0. Go through the history from its first event to its last, and let each one change the balance.",
+            "`for type, amount in history:` gives you both parts of an event. Which types move money, and which way?",
+            "Inside the loop:\n\n"
+            "```python\n"
+            'if type == "DepositRecorded":\n    balance += amount\nelif type == "CashWithdrawn":\n    balance -= amount\n'
+            "```",
+        ),
+    ),
+)

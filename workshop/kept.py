@@ -1,0 +1,97 @@
+"""What the learner has built so far: my_eventstore/, laid out like eventstore/, and the record of what was solved."""
+
+import atexit
+import json
+import os
+import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from .database import CHECKOUT
+from .exercises.exercise import Exercise
+
+_HEADER = "Your answer to exercise "
+_RECORD = "progress.json"
+
+
+@cache
+def folder() -> Path:
+    """Return the folder of the learner's own answers: my_eventstore/, unless MY_EVENTSTORE names another.
+
+    A notebook in solutions/ keeps its answers in a folder that goes with the kernel: looking at a solution must not
+    replace what the learner wrote.
+    """
+    if named := os.environ.get("MY_EVENTSTORE"):
+        return Path(named)
+    if Path.cwd() == CHECKOUT / "solutions":
+        passing = tempfile.mkdtemp(prefix="my_eventstore-")
+        atexit.register(shutil.rmtree, passing, ignore_errors=True)
+        return Path(passing)
+    return CHECKOUT / "my_eventstore"
+
+
+def keep(exercise: Exercise, source: str) -> bool:
+    """Keep an answer that passed, unless a later exercise has already put a fuller one in its place.
+
+    Returns:
+        Whether the answer was written.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = folder() / exercise.keeps
+    there = _exercise_of(path)
+    if there is not None and there > exercise.id:
+        return False
+    comment = "--" if exercise.is_sql else "#"
+    _write(path, f"{comment} {_HEADER}{exercise.id}: {exercise.title.lower()}.\n{source.strip()}\n")
+    return True
+
+
+def kept(exercise: Exercise) -> str | None:
+    """Return the learner's answer to an exercise, or to a later one that built on it; None if there is none."""
+    path = folder() / exercise.keeps
+    there = _exercise_of(path)
+    return path.read_text(encoding="utf-8") if there is not None and there >= exercise.id else None
+
+
+def record_attempt(exercise_id: str, passed: bool) -> None:
+    """Note one more attempt at an exercise. What was solved once stays solved.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    record = attempts()
+    entry = record.setdefault(exercise_id, {"attempts": 0, "solved": False})
+    if not entry["solved"]:
+        entry["attempts"] += 1
+        entry["solved"] = passed
+        _write(folder() / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def attempts() -> dict[str, dict]:
+    """Return the record: for each exercise that was tried, how often until it was solved, and whether it is."""
+    try:
+        record = json.loads((folder() / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or a file that somebody broke: the answers themselves are not lost
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _exercise_of(path: Path) -> str | None:
+    """Return the exercise that a kept file answers, None where there is no such file or somebody else wrote it."""
+    try:
+        found = re.match(rf"(?:--|#) {_HEADER}([\d.]+\d)", path.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return found[1] if found else None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a kernel can be killed at any moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    os.replace(file.name, path)
