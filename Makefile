@@ -1,0 +1,43 @@
+# make lab    open the kit in JupyterLab
+# make test   prove all of it
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check --quiet
+
+.PHONY: lab test notebooks outputs clean
+
+lab: .venv/lab
+	$(RUN) -m jupyterlab notebooks/00_welcome.ipynb
+
+# The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
+test: .venv/test
+	$(RUN) -m ruff check --quiet .
+	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
+
+# notebooks/ is generated from solutions/.
+notebooks: .venv/test
+	$(RUN) -m workshop.generate
+
+# Run solutions/ and store what they show, after their text or the package changed.
+outputs: .venv/test
+	$(RUN) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False solutions/*.ipynb
+
+clean:
+	rm -rf .venv .postgresql
+
+.venv/lab: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what JupyterLab and the kit need, once: this takes a minute or two."
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+.venv/test: requirements.txt requirements-dev.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what the tests need, once: this takes a minute or two."
+	$(PIP) install -r requirements-dev.txt
+	@touch $@ .venv/lab
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "The kit needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+		  echo "Name another one: make lab PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
