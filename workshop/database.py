@@ -135,7 +135,7 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
             f"{_where(url)} lets {role} create no schema: {error.diag.message_primary}.",
             f"Ask its owner for: GRANT CREATE ON DATABASE {database.connection.info.dbname} TO {role};",
         ) from None
-    source = "from DATABASE_URL" if "DATABASE_URL" in os.environ else "embedded"
+    source = "from DATABASE_URL" if os.environ.get("DATABASE_URL") else "embedded"
     return database, f"PostgreSQL {_version(database.connection)} ({source}), schema {schema}, empty."
 
 
@@ -150,7 +150,8 @@ def server_url() -> str:
     try:
         return running_server(CHECKOUT / ".postgresql" / "data")
     except EmbeddedServerError as error:
-        raise WorkshopError(str(error), "Or set DATABASE_URL to a PostgreSQL of your own.") from None
+        problem, _, remedy = str(error).partition("\n")
+        raise WorkshopError(problem, remedy) from None
 
 
 def open_connection(url: str) -> psycopg.Connection:
@@ -167,11 +168,12 @@ def open_connection(url: str) -> psycopg.Connection:
             "It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE; unset it to use the embedded server.",
         ) from None
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        # "connection failed: connection to server at ..., port ... failed: FATAL: the reason", then libpq's guesses
+        reasons = re.findall(r"failed: (?!.*failed: )(.+)", str(error)) or [str(error).strip()]
         raise WorkshopError(
-            f"No PostgreSQL answered at {_where(url)}: {reason}",
+            f"No PostgreSQL let us in at {_where(url)}: {reasons[-1].removeprefix('FATAL:').strip()}.",
             "Start it (with Docker: docker compose up -d), mend DATABASE_URL, or unset it to use the embedded server."
-            if "DATABASE_URL" in os.environ
+            if os.environ.get("DATABASE_URL")
             else "Run this cell again; it starts the embedded server if it is down.",
         ) from None
 
