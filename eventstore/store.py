@@ -5,7 +5,7 @@ what could not be stored faithfully, and turns the database's errors into the pa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -24,10 +24,17 @@ _WRONG_EXPECTED_VERSION = "ES001"  # the error code that append_to_stream raises
 
 @dataclass(frozen=True)
 class Appended:
-    """Where an append ended: the version and the position of its last event."""
+    """Where an append ended.
+
+    Attributes:
+        version: the version of its last event.
+        position: the position of its last event.
+        repeated: whether it only repeated an earlier append, and stored nothing.
+    """
 
     version: int
     position: int
+    repeated: bool = field(default=False, compare=False)  # the answer is the same
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class EventStore:
                 answer was lost stores nothing twice and returns what the first try would have returned.
 
         Returns:
-            The version and the position of the last event.
+            Where the append ended.
 
         Raises:
             WrongExpectedVersion: the stream is at another version.
@@ -117,7 +124,7 @@ class EventStore:
         new_events = self._as_json(events, event_ids)
         try:
             row = self.connection.execute(
-                "SELECT version, position FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)",
+                "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)",
                 (stream_id, expected, new_events, encode_metadata(metadata).decode()),
             ).fetchone()
         except postgres.UniqueViolation as error:

@@ -5,10 +5,10 @@
 --   new_events        a JSON array: [{"type": "DepositRecorded", "data": {...}}, ...]; each may bring its own "id"
 --   metadata          a JSON object, stored with each of the events
 --
--- Returns the version and the position of the last event.
+-- Returns the version and the position of the last event, and whether this only repeated an earlier append.
 CREATE OR REPLACE FUNCTION append_to_stream(
     stream_id text, expected_version bigint, new_events jsonb, metadata jsonb DEFAULT '{}'
-) RETURNS TABLE (version bigint, "position" bigint)
+) RETURNS TABLE (version bigint, "position" bigint, repeated boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
     added    bigint := jsonb_array_length(new_events);
@@ -37,6 +37,7 @@ BEGIN
 
         IF in_place = added THEN
             UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;  -- nothing was added
+            repeated := true;
             RETURN NEXT;
             RETURN;
         ELSIF known > 0 THEN
@@ -65,6 +66,6 @@ BEGIN
         ORDER BY n
         RETURNING events.version, events.position
     )
-    SELECT max(a.version), max(a.position) FROM appended a;
+    SELECT max(a.version), max(a.position), false FROM appended a;
 END
 $$;

@@ -357,6 +357,16 @@ def a_retry_gets_the_first_answer(room: Room) -> None:
     assert again == first, f"The first try returned {first}, the retry {again}. It should be the same answer."
 
 
+def a_retry_says_so(room: Room) -> None:
+    """A retry says that it is one"""
+    for expected in (False, True):
+        repeated = room.value("SELECT repeated FROM append_to_stream('account-1', 0, %s)", (Jsonb(TWO),))
+        assert repeated is expected, (
+            f"On the {'second' if expected else 'first'} try, `repeated` should be {str(expected).lower()}. "
+            f"It is {repeated!r}: set `repeated := true;` before RETURN NEXT, and nowhere else."
+        )
+
+
 def a_retry_stores_nothing(room: Room) -> None:
     """A retry stores nothing and moves nothing"""
     append_batch(room, TWO, expected=0)
@@ -676,6 +686,7 @@ EXERCISES = (
         checks=(
             a_retry_gets_the_first_answer,
             a_retry_stores_nothing,
+            a_retry_says_so,
             a_late_retry_is_still_known,
             another_event_is_no_retry,
             a_partly_known_batch_is_refused,
@@ -690,7 +701,7 @@ EXERCISES = (
             'INTO known, in_place, version, "position"\n'
             "FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)\n"
             "JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;\n```\n\n"
-            "If `in_place = added` it is a retry: give the versions back, `RETURN NEXT; RETURN;`. "
+            "If `in_place = added` it is a retry: give the versions back, `repeated := true; RETURN NEXT; RETURN;`. "
             "Otherwise, if `known > 0`, `RAISE unique_violation`.",
         ),
     ),
