@@ -9,8 +9,9 @@ from .errors import (
     UnknownEventType,
     WrongExpectedVersion,
 )
-from .events import EventTypes, RecordedEvent
-from .store import Appended, EventStore, StreamInfo
+from .events import EventTypes
+from .records import Appended, RecordedEvent, StreamInfo
+from .store import EventStore
 
 __all__ = [
     "ANY",

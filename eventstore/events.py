@@ -7,11 +7,10 @@ its events stay readable. Domain events are plain dataclasses and know nothing o
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -22,31 +21,6 @@ _SUSPECT = re.compile(rb"\\u0000|NaN|Infinity|T\d\d:\d\d:\d\d(?:\.\d+)?\"")
 
 # What msgspec raises for a value that is not, or does not fit, JSON.
 _NOT_JSON = (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError)
-
-
-@dataclass(frozen=True)
-class RecordedEvent:
-    """An event as the store holds it.
-
-    Attributes:
-        stream_id: the stream it belongs to.
-        version: its place in the stream, from 1.
-        position: its place in the whole log.
-        id: its identity, by which a repeated append is recognised.
-        type: the name of its event type.
-        event: the event itself, an instance of the class registered under that name.
-        metadata: what was stored beside it, a JSON object.
-        recorded_at: when it was stored, by the clock of the database.
-    """
-
-    stream_id: str
-    version: int
-    position: int
-    id: UUID
-    type: str
-    event: Any
-    metadata: dict[str, Any]
-    recorded_at: datetime
 
 
 class EventTypes:

@@ -5,7 +5,6 @@ what could not be stored faithfully, and turns the database's errors into the pa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -17,46 +16,10 @@ from psycopg import errors as postgres
 
 from .arguments import ANY, NO_STREAM, AnyVersion, check_range, check_stream_id, check_version
 from .errors import DuplicateEvent, InvalidEvent, WrongExpectedVersion
-from .events import EventTypes, RecordedEvent, encode_metadata
+from .events import EventTypes, encode_metadata
+from .records import Appended, RecordedEvent, StreamInfo
 
 _WRONG_EXPECTED_VERSION = "ES001"  # the error code that append_to_stream raises
-
-
-@dataclass(frozen=True)
-class Appended:
-    """Where an append ended.
-
-    Attributes:
-        version: the version of its last event.
-        position: the position of its last event.
-        repeated: whether it only repeated an earlier append, and stored nothing.
-    """
-
-    version: int
-    position: int
-    repeated: bool = field(default=False, compare=False)  # the answer is the same
-
-
-@dataclass(frozen=True)
-class StreamInfo:
-    """What is known of a stream without reading its events.
-
-    Attributes:
-        stream_id: its id, `category-id` by custom.
-        version: the version of its last event, which is also how many events it has.
-        created_at: when its first event was recorded.
-        updated_at: when its last event was recorded.
-    """
-
-    stream_id: str
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def category(self) -> str:
-        """The part of the stream's id before the first dash: what kind of thing the stream is about."""
-        return self.stream_id.partition("-")[0]
 
 
 class EventStore:

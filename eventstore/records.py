@@ -1,0 +1,68 @@
+"""What the store hands back."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """An event as the store holds it.
+
+    Attributes:
+        stream_id: the stream it belongs to.
+        version: its place in the stream, from 1.
+        position: its place in the whole log.
+        id: its identity, by which a repeated append is recognised.
+        type: the name of its event type.
+        event: the event itself, an instance of the class registered under that name.
+        metadata: what was stored beside it, a JSON object.
+        recorded_at: when it was stored, by the clock of the database.
+    """
+
+    stream_id: str
+    version: int
+    position: int
+    id: UUID
+    type: str
+    event: Any
+    metadata: dict[str, Any]
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Appended:
+    """Where an append ended.
+
+    Attributes:
+        version: the version of its last event.
+        position: the position of its last event.
+        repeated: whether it only repeated an earlier append, and stored nothing.
+    """
+
+    version: int
+    position: int
+    repeated: bool = field(default=False, compare=False)  # the answer is the same
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What is known of a stream without reading its events.
+
+    Attributes:
+        stream_id: its id, `category-id` by custom.
+        version: the version of its last event, which is also how many events it has.
+        created_at: when its first event was recorded.
+        updated_at: when its last event was recorded.
+    """
+
+    stream_id: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def category(self) -> str:
+        """The part of the stream's id before the first dash: what kind of thing the stream is about."""
+        return self.stream_id.partition("-")[0]
