@@ -18,14 +18,21 @@ class UnknownEventType(EventStoreError, LookupError):
 
 
 class DuplicateEvent(EventStoreError):
-    """An event with one of these ids is already in the stream, and this is no plain retry. Nothing was stored."""
+    """An event with one of these ids is already in the stream, and this is no plain retry. Nothing was stored.
+
+    Attributes:
+        stream_id: the stream.
+    """
 
     def __init__(self, stream_id: str):
-        super().__init__(
-            f"stream {stream_id!r} already holds an event with one of these ids, or an id was given twice; "
+        super().__init__(stream_id)  # the arguments, not the message: so it survives the way from another process
+        self.stream_id = stream_id
+
+    def __str__(self) -> str:
+        return (
+            f"stream {self.stream_id!r} already holds an event with one of these ids, or an id was given twice; "
             "only a repetition of the whole append, with its explicit expected_version, counts as a retry"
         )
-        self.stream_id = stream_id
 
 
 class WrongExpectedVersion(EventStoreError):
@@ -38,10 +45,10 @@ class WrongExpectedVersion(EventStoreError):
     """
 
     def __init__(self, stream_id: str, expected: object, actual: int):
-        super().__init__(f"Wrong expected version: {expected} (stream: {stream_id}, stream version: {actual})")
+        super().__init__(stream_id, expected, actual)
         self.stream_id = stream_id
         self.expected = expected
         self.actual = actual
 
-    def __reduce__(self) -> tuple:  # so that the error survives the way back from another process
-        return type(self), (self.stream_id, self.expected, self.actual)
+    def __str__(self) -> str:
+        return f"Wrong expected version: {self.expected} (stream: {self.stream_id}, stream version: {self.actual})"

@@ -5,6 +5,7 @@ what could not be stored faithfully, and turns the database's errors into the pa
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -13,10 +14,13 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg import errors as postgres
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 
 from .arguments import ANY, NO_STREAM, AnyVersion, check_range, check_stream_id, check_version
-from .errors import DuplicateEvent, InvalidEvent, WrongExpectedVersion
+from .errors import DuplicateEvent, WrongExpectedVersion
 from .events import EventTypes, encode_metadata
+from .projections import Projection
 from .records import Appended, RecordedEvent, StreamInfo
 
 _WRONG_EXPECTED_VERSION = "ES001"  # the error code that append_to_stream raises
@@ -32,23 +36,28 @@ class EventStore:
     Args:
         connection: an open psycopg connection; its search_path says in which PostgreSQL schema the tables are.
         types: the event types that the store can write and read.
+        projections: read models that are kept in the append's own transaction.
     """
 
-    def __init__(self, connection: psycopg.Connection, types: EventTypes):
+    def __init__(self, connection: psycopg.Connection, types: EventTypes, projections: Iterable[Projection] = ()):
         self.connection = connection
         self.types = types
+        self.projections = tuple(projections)
 
     def create_schema(self) -> None:
-        """Create the tables and functions in the connection's current schema, or bring the functions up to date.
+        """Create the tables and functions in the connection's current schema, or bring the functions up to date; also
+        the tables of the registered projections.
 
         Safe to call again, and from several connections at once.
         """
         scripts = sorted((f for f in files(__package__).joinpath("schema").iterdir()), key=lambda file: file.name)
         with self.connection.transaction():
             # IF NOT EXISTS is no lock: two connections that create a table at once collide.
-            self.connection.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
+            self.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
             for script in scripts:
-                self.connection.execute(script.read_bytes())
+                self.execute(script.read_bytes())
+            for projection in self.projections:
+                projection.create(self.connection)
 
     def append(
         self,
@@ -78,27 +87,32 @@ class EventStore:
             UnknownEventType: the class of an event is not registered.
             InvalidEvent: an event, its id or the metadata would not be read back as it was given.
             InvalidArgument: the stream id or the expected version is none.
+            Exception: whatever a projection raises; nothing was stored then.
         """
         check_stream_id(stream_id)
         if isinstance(expected_version, AnyVersion):
             expected = expected_version.value
         else:
             expected = check_version("expected_version", expected_version, lowest=NO_STREAM)
-        new_events = self._as_json(events, event_ids)
-        try:
-            row = self.connection.execute(
-                "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)",
-                (stream_id, expected, new_events, encode_metadata(metadata).decode()),
-            ).fetchone()
-        except postgres.UniqueViolation as error:
-            raise DuplicateEvent(stream_id) from error
-        except psycopg.DatabaseError as error:
-            if error.sqlstate != _WRONG_EXPECTED_VERSION:
-                raise
-            actual = int(error.diag.message_detail or 0)
-            raise WrongExpectedVersion(stream_id, expected_version, actual) from None  # PostgreSQL's says no more
-        assert row is not None  # the function returns one row, or raises
-        return Appended(*row)
+        new_events = self.types.encode_batch(events, event_ids)
+        parameters = (stream_id, expected, msgspec.json.encode(new_events).decode(), encode_metadata(metadata).decode())
+        with self._transaction():
+            try:
+                row = self.execute(
+                    "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)", parameters
+                ).fetchone()
+            except postgres.UniqueViolation as error:
+                raise DuplicateEvent(stream_id) from error
+            except psycopg.DatabaseError as error:
+                if error.sqlstate != _WRONG_EXPECTED_VERSION:
+                    raise
+                actual = int(error.diag.message_detail or 0)
+                raise WrongExpectedVersion(stream_id, expected_version, actual) from None  # PostgreSQL's says no more
+            assert row is not None  # the function returns one row, or raises
+            appended = Appended(*row)
+            if self.projections and not appended.repeated:
+                self._project(stream_id, appended.version - len(new_events) + 1)
+        return appended
 
     def read_stream(
         self,
@@ -126,18 +140,12 @@ class EventStore:
         """
         check_stream_id(stream_id)
         check_range(from_version, to_version, since, until)
-        rows = self.connection.execute(
-            "SELECT version, position, id, type, data::text, metadata, recorded_at"
+        rows = self.execute(
+            "SELECT stream_id, version, position, id, type, data::text, metadata, recorded_at"
             " FROM read_stream(%s, %s, %s, %s, %s)",
             (stream_id, from_version, to_version, since, until),
         )
-        return [
-            RecordedEvent(
-                stream_id, version, position, event_id, type_name,
-                self.types.decode(type_name, data, f"event {version} of stream {stream_id!r}"), metadata, recorded_at,
-            )
-            for version, position, event_id, type_name, data, metadata, recorded_at in rows
-        ]  # fmt: skip
+        return [self.types.record(row) for row in rows]
 
     def stream_info(self, stream_id: str) -> StreamInfo | None:
         """Return what is known of a stream, or None where there is no such stream.
@@ -146,7 +154,7 @@ class EventStore:
             InvalidArgument: the stream id is none.
         """
         check_stream_id(stream_id)
-        row = self.connection.execute(
+        row = self.execute(
             "SELECT s.id, s.version, first.recorded_at, last.recorded_at FROM streams s"
             " JOIN events first ON first.stream_id = s.id AND first.version = 1"
             " JOIN events last ON last.stream_id = s.id AND last.version = s.version"
@@ -155,20 +163,23 @@ class EventStore:
         ).fetchone()
         return StreamInfo(*row) if row else None
 
-    def _as_json(self, events: Iterable[object], event_ids: Iterable[UUID] | None) -> str:
-        """Return the events as append_to_stream takes them: a JSON array of type, data and, if given, id."""
-        if isinstance(events, (str, bytes, Mapping)) or not isinstance(events, Iterable):
-            raise InvalidEvent(f"events must be a list of events, not {type(events).__name__}: write [event] for one")
-        encoded = [self.types.encode(event) for event in events]
-        if not encoded:
-            raise InvalidEvent("no events to append: give at least one")
-        items: list[dict[str, Any]] = [{"type": name, "data": msgspec.Raw(data)} for name, data in encoded]
-        if event_ids is not None:
-            ids = list(event_ids)
-            if len(ids) != len(items):
-                raise InvalidEvent(f"{len(items)} events need {len(items)} event_ids, not {len(ids)}")
-            for item, event_id in zip(items, ids, strict=True):
-                if not isinstance(event_id, UUID):
-                    raise InvalidEvent(f"an event id must be a uuid.UUID, not {event_id!r}")
-                item["id"] = event_id
-        return msgspec.json.encode(items).decode()
+    def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple]:
+        """Run SQL; rows come as tuples, whatever row factory the caller's connection has."""
+        return self.connection.cursor(row_factory=tuple_row).execute(query, parameters)
+
+    def _transaction(self) -> AbstractContextManager:
+        """Return what makes an append and its projections one: nothing where one statement is the whole of it."""
+        idle = self.connection.info.transaction_status == TransactionStatus.IDLE
+        if idle and not self.projections:
+            return nullcontext()
+        if idle and not self.connection.autocommit:
+            self.execute("SELECT")  # begins the caller's transaction, which is the caller's to commit
+        # Inside a transaction this is a savepoint: a lost race leaves the caller's transaction usable.
+        return self.connection.transaction()
+
+    def _project(self, stream_id: str, from_version: int) -> None:
+        """Show the events that were just appended to the projections that handle them."""
+        recorded = self.read_stream(stream_id, from_version=from_version)
+        for projection in self.projections:
+            if wanted := projection.wanted(recorded):
+                projection.project(self.connection, wanted)

@@ -695,9 +695,9 @@ EXERCISES = (
             "All of it goes before the RAISE: only an append at the wrong version can be a retry. Count two things: how "
             "many of these ids the stream holds, and how many of them just where this append would put them.",
             "Join the elements of `new_events` with the events of this stream by id. `count(*)` is how many are known; "
-            "`count(*) FILTER (WHERE e.version = expected_version + n)` is how many are in place.",
+            "`count(*) FILTER (WHERE e.version - n = expected_version)` is how many are in place.",
             "```sql\n"
-            "SELECT count(*), count(*) FILTER (WHERE e.version = expected_version + n), max(e.version), max(e.position)\n"
+            "SELECT count(*), count(*) FILTER (WHERE e.version - n = expected_version), max(e.version), max(e.position)\n"
             'INTO known, in_place, version, "position"\n'
             "FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)\n"
             "JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;\n```\n\n"

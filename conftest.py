@@ -1,0 +1,67 @@
+"""Pytest's settings for the whole checkout: on which PostgreSQL tests and notebooks run, and what ran in the end."""
+
+import os
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from tests.postgres import KINDS, Server, check_available, server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    default = "url" if os.environ.get("DATABASE_URL") else "embedded"
+    parser.addoption(
+        "--postgres", choices=KINDS, default=default,
+        help="the PostgreSQL to test on: embedded (from the wheel), docker (a container made for the session), or "
+        "url (the one at DATABASE_URL). Default: url if DATABASE_URL is set, else embedded",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    check_available(config.getoption("--postgres"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how much really ran, tests and notebook cells apart, and how much was skipped."""
+    ran: dict[str, bool] = {}
+    for outcome in ("passed", "failed", "xfailed", "xpassed"):
+        for report in terminalreporter.getreports(outcome):
+            if report.when == "call":  # of set-up and teardown only failures are reported, as errors
+                ran[report.nodeid] = ".ipynb::" in report.nodeid
+    count = Counter(ran.values())
+    skipped = len({report.nodeid for report in terminalreporter.getreports("skipped")})
+    terminalreporter.write_line(
+        f"{count[False]} tests and {count[True]} notebook cells ran" + (f", {skipped} skipped" if skipped else "")
+    )
+
+
+_SERVER = pytest.StashKey[Server]()
+
+
+def _session_server(config: pytest.Config) -> Server:
+    """Return the server of this session, started when it is first needed."""
+    if _SERVER not in config.stash:
+        config.stash[_SERVER] = server(config.getoption("--postgres"))
+    return config.stash[_SERVER]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _SERVER in config.stash:
+        config.stash[_SERVER].remove()
+
+
+@pytest.fixture(scope="session")
+def postgres(pytestconfig: pytest.Config) -> Server:
+    """The PostgreSQL server of this session: its `url`, and `connect()` for a bare connection."""
+    return _session_server(pytestconfig)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have notebooks that run as tests use the session's server, not the one where a learner may have them open."""
+    with pytest.MonkeyPatch.context() as environment:
+        if ".ipynb::" in item.nodeid:
+            environment.setenv("DATABASE_URL", _session_server(item.config).url)
+        return (yield)

@@ -1,0 +1,78 @@
+"""Read models made of events, kept in the append's own transaction: right the moment the append returns."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from .records import RecordedEvent
+
+if TYPE_CHECKING:
+    from .store import EventStore
+
+_BATCH = 5_000  # events at a time in a rebuild: few enough for memory, many enough for speed
+
+
+class Projection:
+    """What turns events into the rows of one table. Subclass it, and register an instance with the store.
+
+    Attributes:
+        table: the name of the read model's table. Nothing but the projection may write to it.
+        handles: the classes of the events that it wants to see.
+    """
+
+    table: str
+    handles: tuple[type, ...]
+
+    def create(self, connection: psycopg.Connection) -> None:
+        """Create the read model's table, unless it is there."""
+        raise NotImplementedError
+
+    def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        """Bring the read model up to date with events, in their order: those of one append, or thousands at once.
+
+        It runs in the transaction that stores the events. Whatever it raises undoes them, too.
+        """
+        raise NotImplementedError
+
+    def wanted(self, events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+        """Return those of the events that this projection handles."""
+        return [recorded for recorded in events if isinstance(recorded.event, self.handles)]
+
+
+def rebuild(
+    store: "EventStore", projection: Projection, progress: Callable[[int, int], Any] = lambda done, total: None
+) -> int:
+    """Make a read model anew from the log.
+
+    Readers see the old rows until it is done. Appends that would change the read model wait; what they store counts
+    once: it is either in the log when the lock is taken, or projected when the lock is given back.
+
+    Args:
+        progress: called with the number of events done, and how many there are.
+
+    Returns:
+        How many events were projected.
+    """
+    table = sql.Identifier(projection.table)
+    names = store.types.names(projection.handles)
+    done = 0
+    with store.connection.transaction():
+        # First the lock, then the look: every writer of the read model has committed, or waits.
+        store.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
+        store.execute(sql.SQL("DELETE FROM {}").format(table))
+        row = store.execute("SELECT count(*) FROM events WHERE type = ANY (%s)", (names,)).fetchone()
+        total = row[0] if row else 0
+        with store.connection.cursor("rebuild", row_factory=tuple_row) as log:
+            log.execute(
+                "SELECT stream_id, version, position, id, type, data::text, metadata, recorded_at"
+                " FROM events WHERE type = ANY (%s) ORDER BY position",
+                (names,),
+            )
+            while rows := log.fetchmany(_BATCH):
+                projection.project(store.connection, [store.types.record(row) for row in rows])
+                done += len(rows)
+                progress(done, total)
+    return done

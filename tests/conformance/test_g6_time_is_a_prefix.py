@@ -1,0 +1,134 @@
+"""G6: recorded_at never goes backwards within a stream, so reading until a moment gives a prefix of it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from tests.bank import deposits
+from tests.concurrency import waiting
+
+TICK = timedelta(microseconds=1)  # the resolution of PostgreSQL's timestamps
+
+
+def assert_time_is_a_prefix(store, stream_id, moments=None):
+    recorded = store.read_stream(stream_id)
+    times = [each.recorded_at for each in recorded]
+    assert times == sorted(times), "recorded_at goes backwards"
+    for moment in {*times} if moments is None else moments:
+        for until in (moment - TICK, moment, moment + TICK):
+            expected = [each for each in recorded if each.recorded_at <= until]
+            assert store.read_stream(stream_id, until=until) == expected == recorded[: len(expected)]
+
+
+def test_a_transaction_that_began_first_and_appends_last_does_not_turn_time_back(store, new_store):
+    other = new_store()
+    store.append("account-1", deposits(1))
+    with store.connection.transaction():
+        began = store.connection.execute("SELECT now()").fetchone()[0]
+        other.append("account-1", deposits(2))
+        store.append("account-1", deposits(3))
+    recorded = store.read_stream("account-1")
+    assert [each.event for each in recorded] == deposits(1, 2, 3)
+    assert began < recorded[1].recorded_at <= recorded[2].recorded_at
+    assert_time_is_a_prefix(store, "account-1")
+
+
+def test_an_append_that_waited_for_another_is_not_recorded_before_it(store, new_store):
+    """Its statement began before the other's last event was written, so the clock is to be read after the wait."""
+    other, observer = new_store(), new_store()
+    store.connection.execute("BEGIN")
+    store.append("account-1", deposits(1))
+    with waiting(lambda: other.append("account-1", deposits(3)), other.connection, observer.connection) as behind:
+        store.append("account-1", deposits(2))
+        store.connection.execute("COMMIT")
+    assert behind.result().version == 3
+    assert [each.event for each in store.read_stream("account-1")] == deposits(1, 2, 3)
+    assert_time_is_a_prefix(store, "account-1")
+
+
+def test_a_clock_that_was_set_back_does_not_turn_time_back(store):
+    """As after a failover to a machine whose clock lags: the last event is an hour ahead of us."""
+    store.append("account-1", deposits(1))
+    store.connection.execute("UPDATE streams SET version = 2")
+    ahead = store.connection.execute(
+        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at) "
+        "SELECT stream_id, 2, gen_random_uuid(), type, data, metadata, clock_timestamp() + interval '1 hour' "
+        "FROM events RETURNING recorded_at"
+    ).fetchone()[0]
+    store.append("account-1", deposits(3, 4))
+    store.append("account-2", deposits(1))
+    assert [each.recorded_at for each in store.read_stream("account-1")][1:] == [ahead] * 3
+    assert store.read_stream("account-2")[0].recorded_at < ahead, "one stream's clock is not the other's"
+    assert_time_is_a_prefix(store, "account-1")
+
+
+def test_time_is_a_prefix_whatever_transactions_overlap(store, new_store):
+    """Eight writers on one stream, half of them in transactions that began a while before."""
+
+    def write(number):
+        writer = new_store()
+        for round_ in range(12):
+            if number % 2:
+                with writer.connection.transaction():
+                    writer.connection.execute("SELECT now()")
+                    time.sleep(0.001 * (number + round_ % 3))
+                    writer.append("account-1", deposits(number))
+            else:
+                writer.append("account-1", deposits(number, number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert store.stream_info("account-1").version == 12 * (4 + 8)
+    times = [each.recorded_at for each in store.read_stream("account-1")]
+    assert_time_is_a_prefix(store, "account-1", times[::10])
+
+
+@pytest.fixture
+def moments(store):
+    """The moments of four appends to account-1, one event each, well apart."""
+    for amount in range(1, 5):
+        store.append("account-1", deposits(amount))
+        time.sleep(0.002)
+    times = [each.recorded_at for each in store.read_stream("account-1")]
+    assert len(set(times)) == 4
+    return times
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (lambda t: {"until": t[2]}, [1, 2, 3]),
+        (lambda t: {"until": t[2] - TICK}, [1, 2]),
+        (lambda t: {"until": t[0] - TICK}, []),
+        (lambda t: {"until": t[3] + timedelta(days=3650)}, [1, 2, 3, 4]),
+        (lambda t: {"since": t[2]}, [3, 4]),
+        (lambda t: {"since": t[2] + TICK}, [4]),
+        (lambda t: {"since": t[3] + TICK}, []),
+        (lambda t: {"since": datetime(1970, 1, 1, tzinfo=UTC)}, [1, 2, 3, 4]),
+        (lambda t: {"since": t[1], "until": t[2]}, [2, 3]),
+        (lambda t: {"since": t[1], "until": t[1]}, [2]),
+        (lambda t: {"since": t[1] + TICK, "until": t[2] - TICK}, []),
+        (lambda t: {"until": t[2], "from_version": 2}, [2, 3]),
+        (lambda t: {"until": t[2], "to_version": 1}, [1]),
+        (lambda t: {"until": t[2].astimezone(timezone(timedelta(hours=-11)))}, [1, 2, 3]),
+        (lambda t: {"since": t[2].astimezone(timezone(timedelta(hours=13)))}, [3, 4]),
+    ],
+)
+def test_a_range_of_moments_includes_both_of_its_ends(store, moments, given, expected):
+    assert [each.version for each in store.read_stream("account-1", **given(moments))] == expected
+
+
+def test_events_of_one_append_are_of_one_moment(store):
+    store.append("account-1", deposits(*range(100)))
+    assert len({each.recorded_at for each in store.read_stream("account-1")}) == 1
+
+
+def test_recorded_at_has_a_time_zone_and_is_the_time_of_the_database(store):
+    before = store.connection.execute("SELECT clock_timestamp()").fetchone()[0]
+    store.append("account-1", deposits(1))
+    after = store.connection.execute("SELECT clock_timestamp()").fetchone()[0]
+    recorded_at = store.read_stream("account-1")[0].recorded_at
+    assert recorded_at.tzinfo is not None
+    assert before <= recorded_at <= after
