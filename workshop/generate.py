@@ -29,7 +29,7 @@ def without_answers(solved: Path) -> str:
     notebook, _ = ClearOutput().preprocess(notebook, resources)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.metadata["tags"] = [*cell.metadata.get("tags", []), _IGNORE_OUTPUT]
+            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), _IGNORE_OUTPUT})
     return nbformat.writes(notebook) + "\n"
 
 

@@ -11,6 +11,9 @@ from uuid import uuid4
 
 import psycopg
 
+from eventstore import EventStore, Projection
+
+from ..bank import event_types
 from ..database import Database
 
 Check = Callable[["Room"], None]
@@ -113,6 +116,10 @@ class Room:
                 raise AnswerDoesNotRun from error
         self._ready = True
 
+    def store(self, *projections: Projection) -> EventStore:
+        """Return an event store for the events of the bank, on a connection of its own."""
+        return EventStore(self.database.connect(), event_types(), projections)
+
     def execute(self, query: str, params: Any = None) -> psycopg.Cursor:
         """Run SQL in the room."""
         return self.database.execute(query, params)
@@ -168,6 +175,11 @@ class Room:
             if self.value("SELECT cardinality(pg_blocking_pids(%s)) > 0", (connection.info.backend_pid,)):
                 return
             time.sleep(0.002)
+
+
+def whole_schema() -> tuple[str, ...]:
+    """Return the names of all files of eventstore/schema, for exercises that stand on a finished store."""
+    return tuple(sorted(file.name for file in files("eventstore").joinpath("schema").iterdir()))
 
 
 def reference_sql(name: str) -> str:

@@ -1,0 +1,5 @@
+"""The exercises of notebook 03."""
+
+from .exercise import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()
