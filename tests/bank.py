@@ -2,16 +2,8 @@
 
 from decimal import Decimal
 
-from workshop.bank import (
-    EVENTS,
-    AccountClosed,
-    AccountOpened,
-    CashierEmployed,
-    CashWithdrawn,
-    DepositRecorded,
-)
-
-EVENT_TYPES = EVENTS
+from workshop.bank import EVENTS as EVENT_TYPES
+from workshop.bank import AccountClosed, AccountOpened, CashierEmployed, CashWithdrawn, DepositRecorded
 
 __all__ = [
     "EVENT_TYPES",
