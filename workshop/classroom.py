@@ -179,7 +179,8 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
         raise WorkshopError(
             "That statement returned no rows to show.", "Give table() a SELECT, or the name of a table."
         )
-    return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+    # As objects: pandas would show a NULL among texts as NaN, "not a number".
+    return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description], dtype=object)
 
 
 def progress() -> None:

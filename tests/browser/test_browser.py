@@ -1,0 +1,164 @@
+"""The kit as a learner sees it: JupyterLab with the kit's settings, notebook 02, and what its cells answer."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright: make test installs it")
+
+from playwright.sync_api import expect
+
+from .lab import JupyterLab, Notebook, Tab, solved, without_answer
+
+NOTEBOOK = "02_appending.ipynb"
+SET_UP = 'start("02_appending")'
+# A cell that nobody needs: the tests write into it.
+SPARE = "TABLES = ("
+INTERRUPTIONS = ".jp-Dialog, .Toastify__toast"
+
+OpenNotebook = Callable[[str], Notebook]
+
+
+def test_first_look(tab: Tab, jupyterlab: JupyterLab) -> None:
+    """Notebook 00 opens by itself, and nothing else does; nothing comes from the internet."""
+    expect(tab.page.locator(".jp-NotebookPanel")).to_have_count(1)
+    expect(tab.page.get_by_role("heading", name="Build your own event store")).to_be_visible()
+    expect(tab.page.locator(".jp-RenderedMermaid img").first).to_be_visible()
+    expect(tab.page.locator(INTERRUPTIONS)).to_have_count(0)
+    commands = tab.page.evaluate("() => jupyterapp.commands.listCommands()")
+    assert not [command for command in commands if command.startswith(("nbgrader", "jupyter-notebook"))]
+    assert not tab.errors
+    here = (jupyterlab.url.split("?")[0], "data:", "blob:")
+    assert not [address for address in tab.requests if not address.startswith(here)]
+    log = jupyterlab.log.read_text()
+    assert not re.search(r"^\[E |Traceback|nbgrader", log, re.MULTILINE), log
+
+
+def test_an_unsolved_notebook_runs_through(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(NOTEBOOK)
+    notebook.run_all()
+    first = notebook.cells()
+    for cell in first:
+        errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
+        assert not errors, cell["source"]
+    exercises = [cell for cell in first if "\ncheck(" in cell["source"]]
+    assert len(exercises) == 6
+    for cell in exercises:
+        assert "not started" in cell["outputs"][0]["data"]["text/plain"]
+
+    diagrams = sum(cell["source"].count("```mermaid") for cell in first)
+    expect(notebook.panel.locator(".jp-RenderedMermaid img")).to_have_count(diagrams)
+    expect(notebook.panel.locator(".jp-RenderedMermaid.jp-mod-warning")).to_have_count(0)
+    expect(notebook.page.locator(INTERRUPTIONS)).to_have_count(0)
+
+    notebook.run_all()
+    assert [cell.get("outputs") for cell in notebook.cells()] == [cell.get("outputs") for cell in first]
+
+
+def test_a_wrong_answer_a_hint_and_the_right_one(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(NOTEBOOK)
+    notebook.run(SET_UP)
+    exercise = 'check("02.2"'
+    notebook.write(exercise, without_answer(solved(NOTEBOOK, "02.2")))
+    notebook.run(exercise)
+    report = notebook.output(exercise)
+    expect(report).to_contain_text("02.2 Expect a version: not yet, ")
+    expect(report).to_contain_text("✓ passed: The expected version lets the event in")
+    expect(report).to_contain_text("✗ failed: Another version raises")
+    expect(report).to_contain_text("· not reached: A refused append leaves nothing behind")
+    expect(report).to_contain_text('hint("02.2")')
+
+    notebook.write(SPARE, 'hint("02.2")')
+    notebook.run('hint("02.2")')
+    expect(notebook.output('hint("02.2")')).to_contain_text("02.2 Expect a version, hint 1 of")
+
+    notebook.write(exercise, solved(NOTEBOOK, "02.2"))
+    notebook.run(exercise)
+    expect(report).to_contain_text("02.2 Expect a version: solved, ")
+
+
+CONTRASTS = """element => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const paint = colours => {  // one over the other, the last on top; as red, green, blue
+        canvas.clearRect(0, 0, 1, 1);
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const luminance = colour => {
+        const [r, g, b] = colour.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const found = [];
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        if (!texts.currentNode.data.trim()) continue;
+        const behind = [];
+        for (let node = texts.currentNode.parentElement; node; node = node.parentElement)
+            behind.unshift(getComputedStyle(node).backgroundColor);
+        const colour = getComputedStyle(texts.currentNode.parentElement).color;
+        const [dark, light] = [luminance(paint(behind)), luminance(paint([...behind, colour]))].sort((a, b) => a - b);
+        found.push([texts.currentNode.data.trim(), (light + 0.05) / (dark + 0.05)]);
+    }
+    return found;
+}"""
+
+
+def test_reports_can_be_read_in_both_themes(tab: Tab, open_notebook: OpenNotebook) -> None:
+    """All text of a report has the contrast that WCAG asks for, AA: 4.5 to 1."""
+    notebook = open_notebook(NOTEBOOK)
+    notebook.run(SET_UP)
+    no_sql = solved(NOTEBOOK, "02.1").replace("RETURNING s.version INTO", "RETURNING s.versions INTO")
+    answers = {"02.1": no_sql, "02.2": without_answer(solved(NOTEBOOK, "02.2")), "02.5": solved(NOTEBOOK, "02.5")}
+    for exercise, answer in answers.items():
+        notebook.write(f'check("{exercise}"', answer)
+        notebook.run(f'check("{exercise}"')
+    notebook.run('check("02.3"')  # not started
+    notebook.write(SPARE, 'hint("02.2")\nsolution("02.2")\ntable("SELECT 1 AS n")')
+    notebook.run('hint("02.2")')
+
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        tab.use_theme(theme)
+        texts: list[tuple[str, float]] = []
+        for cell in (*(f'check("{exercise}"' for exercise in (*answers, "02.3")), 'hint("02.2")'):
+            for output in notebook.output(cell).all():
+                texts += output.evaluate(CONTRASTS)
+        shown = " ".join(text for text, _ in texts)
+        for part in ("passed", "failed", "not reached", "not started", "PostgreSQL says", "line ", "Stuck?", "Kept as"):
+            assert part in shown
+        assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5], theme
+
+
+def test_a_kernel_goes_on_after_an_interrupt(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(NOTEBOOK)
+    notebook.run(SET_UP)
+    sleep = 'db.execute("SELECT pg_sleep(20)")'
+    notebook.write(SPARE, sleep)
+    notebook.run(sleep, wait=False)
+    notebook.page.wait_for_function(
+        "index => jupyterapp.shell.currentWidget.content.model.cells.get(index).sharedModel.executionState"
+        " === 'running' && jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'",
+        arg=notebook.index(sleep),
+    )
+    notebook.panel.get_by_role("button", name="Interrupt the kernel").click()
+    expect(notebook.output(sleep)).to_contain_text("KeyboardInterrupt")
+
+    again = 'db.execute("SELECT 6 * 7").fetchone()'
+    notebook.write(sleep, again)
+    notebook.run(again)
+    expect(notebook.output(again)).to_have_text("(42,)")
+    notebook.run(SET_UP)
+    expect(notebook.output(SET_UP)).to_contain_text("schema 02_appending, empty.")
+
+
+def test_a_server_that_is_not_there_takes_two_lines(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook(NOTEBOOK)
+    elsewhere = 'import os\nos.environ["DATABASE_URL"] = "postgresql://postgres@127.0.0.1:1/postgres"'
+    notebook.write(SPARE, elsewhere)
+    notebook.run(elsewhere)
+    notebook.run(SET_UP)
+    lines: Any = notebook.output(SET_UP).inner_text().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("No PostgreSQL ") and " 127.0.0.1:1/postgres: " in lines[0]
+    assert "DATABASE_URL" in lines[1]

@@ -1,0 +1,67 @@
+"""Every exercise: right answers pass, the untouched stub is no attempt, each check has a mistake that fails it."""
+
+import time
+from collections import Counter
+from importlib import import_module
+
+import pytest
+
+from workshop.answers import answer_in, reference_answer
+from workshop.checking import run_checks
+from workshop.database import CHECKOUT
+from workshop.exercises import EXERCISES, NOTEBOOKS
+from workshop.exercises.exercise import Exercise, reference_sql
+
+from ..postgres import Server
+from .mistakes import Mistake, answer, failures, label
+
+SECONDS = 0.3  # a learner waits no longer than this for the answer to an answer
+each_notebook = pytest.mark.parametrize("notebook", [name for name, group in NOTEBOOKS.items() if group])
+each_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+
+
+def mistakes_of(notebook: str) -> tuple[Mistake, ...]:
+    return import_module(f"{__package__}.test_ex{notebook}").MISTAKES
+
+
+@each_exercise
+def test_the_reference_answer_passes_in_time(exercise: Exercise, postgres: Server) -> None:
+    reference = answer(exercise, reference_answer(exercise.id))
+    seconds = []
+    for _ in range(5):  # the machine may be busy: the fastest of five counts
+        begin = time.perf_counter()
+        report = run_checks(exercise, reference, postgres.url)
+        seconds.append(time.perf_counter() - begin)
+        assert report.passed, failures(report)
+        if seconds[-1] < SECONDS:
+            return
+    pytest.fail(f"five times over {SECONDS} s: {', '.join(f'{second:.2f}' for second in seconds)}")
+
+
+@pytest.mark.parametrize("exercise_id", [id for id, exercise in EXERCISES.items() if exercise.keeps[:7] == "schema/"])
+def test_the_file_of_the_reference_package_passes(exercise_id: str, postgres: Server) -> None:
+    exercise = EXERCISES[exercise_id]
+    report = run_checks(exercise, reference_sql(exercise.keeps.removeprefix("schema/")), postgres.url)
+    assert report.passed, failures(report)
+
+
+@each_exercise
+def test_the_untouched_stub_is_not_started(exercise: Exercise, postgres: Server) -> None:
+    stub = answer(exercise, answer_in(CHECKOUT / "notebooks", exercise.id))
+    assert not run_checks(exercise, stub, postgres.url).started
+
+
+@each_notebook
+def test_every_check_has_a_mistake_that_fails_it(notebook: str) -> None:
+    """A check that no mistake fails is no check."""
+    failed = {(mistake.exercise_id, mistake.label) for mistake in mistakes_of(notebook)}
+    checks = {(exercise.id, label(check)) for exercise in NOTEBOOKS[notebook] for check in exercise.checks}
+    assert checks - failed == set()
+
+
+@each_notebook
+def test_every_exercise_has_its_classic_mistakes(notebook: str) -> None:
+    count = Counter(mistake.exercise_id for mistake in mistakes_of(notebook))
+    assert all(count[exercise.id] >= 4 for exercise in NOTEBOOKS[notebook]), count
+    names = Counter(map(str, mistakes_of(notebook)))
+    assert max(names.values()) == 1, names.most_common(1)

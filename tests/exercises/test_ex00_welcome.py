@@ -1,0 +1,66 @@
+"""Classic mistakes of notebook 00."""
+
+import pytest
+
+from workshop.exercises.ex00_welcome import (
+    an_account_starts_at_zero,
+    deposits_add_up,
+    money_stays_exact,
+    other_events_change_nothing,
+    withdrawals_are_taken_off,
+)
+
+from ..postgres import Server
+from .mistakes import Mistake, must_be_told
+
+MISTAKES = (
+    Mistake("00.1", "no return", {"    return balance": ""},
+            an_account_starts_at_zero, "Yours: None"),
+    Mistake("00.1", "returns inside the loop", {"    return balance": "        return balance"},
+            deposits_add_up, "Yours: Decimal('0')"),
+    Mistake("00.1", "returns at the first deposit",
+            {"balance += amount": "balance += amount\n            return balance"},
+            deposits_add_up, "is the `return` inside the loop?"),
+    Mistake("00.1", "replaces the balance instead of adding", {"balance += amount": "balance = amount"},
+            deposits_add_up, "the last one alone"),
+    Mistake("00.1", "starts from a float", {"Decimal(0)": "0.0"},
+            deposits_add_up, "'float' and 'decimal.Decimal'"),
+    Mistake("00.1", "adds every amount", {'if type == "DepositRecorded"': "if amount", "balance -= amount": "pass"},
+            withdrawals_are_taken_off, "the withdrawal was added"),
+    Mistake("00.1", "passes the withdrawal over", {"CashWithdrawn": "CashWithdrawal"},
+            withdrawals_are_taken_off, "CashWithdrawn was passed over"),
+    Mistake("00.1", "a global balance", '''
+from decimal import Decimal
+
+total = Decimal(0)
+
+def balance(history):
+    global total
+    for type, amount in history:
+        if type == "DepositRecorded":
+            total += amount
+        elif type == "CashWithdrawn":
+            total -= amount
+    return total
+''',
+            withdrawals_are_taken_off, "Yours: Decimal('190.50')"),
+    Mistake("00.1", "all but a deposit is a withdrawal", {
+        'if type == "DepositRecorded"': 'if type == "AccountOpened":\n            balance = Decimal(0)\n'
+                                        '        elif type == "DepositRecorded"',
+        'elif type == "CashWithdrawn":': "else:",
+    },
+            other_events_change_nothing, "AccountClosed carries no amount"),
+    Mistake("00.1", "a closed account holds nothing",
+            {"    return balance": '        elif type == "AccountClosed":\n            balance = Decimal(0)\n'
+                                   "    return balance"},
+            other_events_change_nothing, "50.00 stay 50.00. Yours: Decimal('0')"),
+    Mistake("00.1", "float money", {"Decimal(0)": "0", "+= amount": "+= float(amount)", "-= amount": "-= float(amount)"},
+            money_stays_exact, "keep the Decimal"),
+    Mistake("00.1", "rounds to halves", {"return balance": "return round(balance * 2) / Decimal(2)"},
+            money_stays_exact, "Yours: Decimal('0.5')"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
+    must_be_told(mistake, postgres.url)

@@ -1,0 +1,90 @@
+"""How outcomes are shown: the same words as text and as HTML, by word and sign, in JupyterLab's own colours."""
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workshop import display
+from workshop.checking import Report, Result
+from workshop.display import Shown, show_progress, show_report
+from workshop.exercises import EXERCISES
+
+from ..postgres import Server
+from .answers import checked, right_answer, wrong_answer
+
+NOT_STARTED = show_report(Report(EXERCISES["01.1"], ()))
+SOLVED = show_report(Report(EXERCISES["01.1"], (Result("It works", "passed"),)), "Kept as my_eventstore/x.")
+NOT_YET = show_report(
+    Report(
+        EXERCISES["01.1"],
+        (
+            Result("One", "passed"),
+            Result(
+                "Two", "failed", "Use `a < b` & <b>bold</b>.\nline 1: SELECT '<script>'\n             ^\nHint: none"
+            ),
+            Result("Three", "not reached"),
+        ),
+    )
+)
+PROGRESS = show_progress([("00_welcome", 1, 1), ("01_tables", 0, 3)])
+each = pytest.mark.parametrize("shown", [NOT_STARTED, SOLVED, NOT_YET, PROGRESS], ids=str)
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+@each
+def test_html_and_text_say_the_same(shown: Shown) -> None:
+    in_html = html.unescape(re.sub(r"<[^>]*>", " ", shown._repr_html_()))
+    assert sorted(words(in_html)) == sorted(words(repr(shown)))
+
+
+@each
+def test_colours_are_jupyterlabs(shown: Shown) -> None:
+    without_variables = re.sub(r"var\(--jp-[\w-]+, [^)]+\)", "", shown._repr_html_())
+    assert not re.search(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", without_variables)
+    for value in re.findall(r"(?<![-\w])(?:color|background(?:-color)?):([^;\"]*)", without_variables):
+        assert value.strip() in ("", "inherit")
+
+
+def test_an_outcome_is_a_word_and_a_sign() -> None:
+    for shown in (repr(NOT_YET), re.sub(r"<[^>]*>", "", NOT_YET._repr_html_())):
+        for told in ("✓ passed: One", "✗ failed: Two", "· not reached: Three"):
+            assert told in shown
+    signs = set(display._SIGNS.values())
+    assert len(signs) == 3
+
+
+def test_each_state_has_its_word_and_its_next_step() -> None:
+    assert "not started" in repr(NOT_STARTED) and 'hint("01.1")' in repr(NOT_STARTED)
+    assert "solved, 1 check passed" in repr(SOLVED) and "Kept as my_eventstore/x." in repr(SOLVED)
+    assert "not yet, 1 of 3 checks passed" in repr(NOT_YET) and 'hint("01.1")' in repr(NOT_YET)
+    assert "hint(" not in repr(SOLVED)
+
+
+def test_what_a_learner_wrote_is_escaped() -> None:
+    shown = NOT_YET._repr_html_()
+    assert "<script" not in shown and "<b>bold" not in shown
+    assert "<code>a &lt; b</code> &amp; &lt;b&gt;bold&lt;/b&gt;" in shown
+
+
+def test_code_keeps_its_columns() -> None:
+    assert "<pre" in NOT_YET._repr_html_()
+    assert "line 1: SELECT &#x27;&lt;script&gt;&#x27;\n             ^</pre>" in NOT_YET._repr_html_()
+    assert "      line 1: SELECT '<script>'\n                   ^\n" in repr(NOT_YET)
+
+
+@pytest.mark.parametrize("make", [right_answer, wrong_answer])
+@pytest.mark.parametrize("exercise_id", EXERCISES)
+def test_reports_of_all_exercises_are_well_formed(
+    exercise_id: str, make: Callable[[str], object], postgres: Server, tmp_path: Path
+) -> None:
+    shown = show_report(checked(exercise_id, make(exercise_id), postgres.url))
+    from xml.etree import ElementTree
+
+    ElementTree.fromstring(shown._repr_html_())
+    assert len(words(repr(shown))) > 5

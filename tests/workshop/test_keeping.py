@@ -1,0 +1,194 @@
+"""my_eventstore/: answers that passed, laid out like eventstore/, and the record of what was tried."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workshop import check, kept, progress
+from workshop.exercises import EXERCISES
+
+from .answers import defined_in, right_answer, wrong_answer
+
+Said = Callable[[], str]
+HEADER = "-- Your answer to exercise "
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_answers_that_pass_are_laid_out_like_the_reference_package(my_eventstore: Path, said: Said) -> None:
+    for exercise in EXERCISES.values():
+        check(exercise.id, right_answer(exercise.id))
+        assert f"Kept as my_eventstore/{exercise.keeps}." in said()
+    assert files(my_eventstore) == {exercise.keeps for exercise in EXERCISES.values()} | {"progress.json"}
+    reference = Path(kept.__file__).parents[1] / "eventstore"
+    assert {name for name in files(my_eventstore) if name.startswith("schema/")} <= files(reference)
+
+
+def test_sql_is_kept_as_it_was_written(my_eventstore: Path) -> None:
+    check("01.2", f"\n{right_answer('01.2')}\n-- ä\n\n")
+    text = (my_eventstore / "schema/10_streams.sql").read_text(encoding="utf-8")
+    assert text == f"{HEADER}01.2: the streams table.\n{right_answer('01.2')}\n-- ä\n"
+
+
+def test_a_function_is_kept_with_its_imports_and_helpers_and_without_what_the_cell_runs(my_eventstore: Path) -> None:
+    balance = defined_in("""
+from decimal import Decimal
+
+print("what the cell runs")
+
+
+def signed(type, amount):
+    return {"DepositRecorded": 1, "CashWithdrawn": -1}.get(type, 0) * (amount or 0)
+
+
+def balance(history):
+    return sum((signed(*event) for event in history), Decimal(0))
+""")
+    check("00.1", balance)
+    text = (my_eventstore / "warm_up.py").read_text(encoding="utf-8")
+    variables: dict = {}
+    exec(text, variables)
+    assert variables["balance"]([("DepositRecorded", 2), ("CashWithdrawn", 1), ("AccountClosed", None)]) == 1
+    assert "print" not in text
+
+
+@pytest.mark.xfail(strict=True, reason="only imports, functions and classes are kept")
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "SIGNS = {'DepositRecorded': 1, 'CashWithdrawn': -1}\n\n\n"
+        "def balance(history):\n    return sum((SIGNS[type] * amount for type, amount in history if amount), 0)\n",
+        "from functools import partial\n\n\ndef times(factor):\n    def wrap(function):\n"
+        "        return lambda history: factor * function(history)\n    return wrap\n\n\n"
+        "@times(2)\ndef half(history):\n    signs = {'DepositRecorded': 1, 'CashWithdrawn': -1}\n"
+        "    return sum((signs[type] * amount / 2 for type, amount in history if amount), 0)\n\n\n"
+        "def balance(history):\n    return half(history)\n",
+    ],
+    ids=["a constant", "a decorator"],
+)
+def test_a_kept_function_works_as_it_did_in_its_cell(cell: str, my_eventstore: Path, said: Said) -> None:
+    check("00.1", defined_in(cell))
+    assert "solved" in said()
+    variables: dict = {}
+    exec((my_eventstore / "warm_up.py").read_text(encoding="utf-8"), variables)
+    assert variables["balance"]([("DepositRecorded", 2), ("CashWithdrawn", 1)]) == 1
+
+
+def test_a_failed_answer_changes_nothing(my_eventstore: Path, said: Said) -> None:
+    check("01.2", right_answer("01.2"))
+    check("00.1", wrong_answer("00.1"))
+    before = (my_eventstore / "schema/10_streams.sql").read_text(encoding="utf-8")
+    check("01.2", wrong_answer("01.2"))
+    assert "not yet" in said()
+    assert (my_eventstore / "schema/10_streams.sql").read_text(encoding="utf-8") == before
+    assert files(my_eventstore) == {"schema/10_streams.sql", "progress.json"}
+
+
+def test_a_stub_is_not_even_an_attempt(my_eventstore: Path) -> None:
+    check("01.2", "...")
+    assert not my_eventstore.exists()
+
+
+def test_solving_it_again_replaces_the_answer(my_eventstore: Path) -> None:
+    check("01.2", right_answer("01.2"))
+    check("01.2", f"{right_answer('01.2')}\n-- better")
+    assert (my_eventstore / "schema/10_streams.sql").read_text(encoding="utf-8").endswith("-- better\n")
+
+
+def test_a_later_exercise_builds_on_an_earlier_one(my_eventstore: Path) -> None:
+    check("02.3", right_answer("02.3"))
+    check("02.4", right_answer("02.4"))
+    assert (my_eventstore / "schema/40_append_to_stream.sql").read_text(encoding="utf-8").startswith(f"{HEADER}02.4")
+
+
+def test_an_earlier_exercise_never_replaces_a_later_one(my_eventstore: Path, said: Said) -> None:
+    check("02.4", right_answer("02.4"))
+    before = (my_eventstore / "schema/40_append_to_stream.sql").read_text(encoding="utf-8")
+    check("02.3", right_answer("02.3"))
+    assert "holds your answer to a later exercise, and stays as it is" in said()
+    assert (my_eventstore / "schema/40_append_to_stream.sql").read_text(encoding="utf-8") == before
+    assert kept.attempts()["02.3"]["solved"]
+    assert kept.kept(EXERCISES["02.3"]) == before  # it answers the earlier exercise too
+
+
+def test_an_earlier_answer_does_not_stand_for_a_later_exercise(my_eventstore: Path) -> None:
+    check("02.3", right_answer("02.3"))
+    assert kept.kept(EXERCISES["02.4"]) is None
+
+
+def test_a_file_of_somebody_else_is_no_answer(my_eventstore: Path) -> None:
+    (my_eventstore / "schema").mkdir(parents=True)
+    (my_eventstore / "schema/10_streams.sql").write_text("-- notes\n", encoding="utf-8")
+    assert kept.kept(EXERCISES["01.2"]) is None
+
+
+def test_a_folder_that_cannot_be_written_is_a_note_and_no_error(my_eventstore: Path, said: Said) -> None:
+    my_eventstore.write_text("a file where the folder should be")
+    check("01.2", right_answer("01.2"))
+    shown = said()
+    assert "01.2 The streams table: solved" in shown
+    assert "It could not be kept in my_eventstore/:" in shown
+    check("01.2", wrong_answer("01.2"))
+    assert "not yet" in said()
+    progress()
+    assert "0 of" in said()
+
+
+def test_attempts_are_counted_until_it_is_solved(my_eventstore: Path) -> None:
+    for given in (wrong_answer("01.2"), wrong_answer("01.2"), "...", right_answer("01.2"), wrong_answer("01.2")):
+        check("01.2", given)
+    assert kept.attempts() == {"01.2": {"attempts": 3, "solved": True}}
+
+
+def test_progress_is_shown_for_each_notebook_and_in_all(said: Said) -> None:
+    check("01.2", right_answer("01.2"))
+    check("01.1", wrong_answer("01.1"))
+    said()
+    progress()
+    lines = said().splitlines()
+    assert lines[0] == f"1 of {len(EXERCISES)} exercises solved"
+    assert lines[1].split() == ["00_welcome", "□", "0", "of", "1"]
+    assert lines[2].split() == ["01_tables", "■□□", "1", "of", "3"]
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", "null", '"x"', "\x00"])
+def test_a_broken_record_costs_nothing_but_the_record(broken: str, my_eventstore: Path, said: Said) -> None:
+    my_eventstore.mkdir()
+    (my_eventstore / "progress.json").write_text(broken)
+    progress()
+    assert said().startswith(f"0 of {len(EXERCISES)} exercises solved")
+    check("01.2", right_answer("01.2"))
+    assert json.loads((my_eventstore / "progress.json").read_text()) == {"01.2": {"attempts": 1, "solved": True}}
+
+
+@pytest.mark.xfail(strict=True, reason="only the outermost value of the record is looked at")
+@pytest.mark.parametrize("broken", ['{"01.2": 1}', '{"01.2": {}}', '{"01.2": null}'])
+def test_a_record_with_a_broken_entry_costs_nothing_but_the_entry(broken: str, my_eventstore: Path, said: Said) -> None:
+    my_eventstore.mkdir()
+    (my_eventstore / "progress.json").write_text(broken)
+    progress()
+    check("01.2", right_answer("01.2"))
+    assert kept.attempts()["01.2"] == {"attempts": 1, "solved": True}
+
+
+def test_a_record_that_is_no_text_costs_nothing_but_the_record(my_eventstore: Path, said: Said) -> None:
+    my_eventstore.mkdir()
+    (my_eventstore / "progress.json").write_bytes(b"\xff\xfe\x00")
+    progress()
+    assert said().startswith("0 of")
+
+
+def test_without_a_name_the_folder_is_the_checkouts_and_for_solutions_one_that_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MY_EVENTSTORE")
+    monkeypatch.chdir(kept.CHECKOUT / "notebooks")
+    assert kept.folder() == kept.CHECKOUT / "my_eventstore"
+    kept.folder.cache_clear()
+    monkeypatch.chdir(kept.CHECKOUT / "solutions")
+    assert kept.CHECKOUT not in kept.folder().parents
+    kept.folder().rmdir()

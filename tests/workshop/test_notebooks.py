@@ -1,0 +1,110 @@
+"""Notebooks and exercises agree: ids, titles, minutes, marks, set-up cells, links."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workshop.database import CHECKOUT
+from workshop.exercises import EXERCISES, NOTEBOOKS
+
+SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str) -> list[dict[str, Any]]:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return [{**cell, "text": "".join(cell["source"])} for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def texts(path: Path, kind: str) -> list[str]:
+    return [cell["text"] for cell in cells(path, kind)]
+
+
+def heading(exercise_id: str) -> str:
+    exercise = EXERCISES[exercise_id]
+    marks = [exercise.difficulty, f"{exercise.minutes} minutes", *(["fast track"] if exercise.fast_track else [])]
+    return f"### Exercise {exercise.id} · {exercise.title}\n\n*{' · '.join(marks)}*\n"
+
+
+def test_every_notebook_has_its_exercises() -> None:
+    assert {name for name, group in NOTEBOOKS.items() if group} <= {path.stem for path in SOLVED}
+
+
+@each_notebook
+def test_exercises_stand_in_their_notebook_under_their_heading(path: Path) -> None:
+    markdown = texts(path, "markdown")
+    numbers = re.findall(r"^### Exercise ([\d.]+)", "\n".join(markdown), re.MULTILINE)
+    assert numbers == [exercise.id for exercise in NOTEBOOKS.get(path.stem, ())]
+    for exercise_id in numbers:
+        assert exercise_id[:2] == path.stem[:2]
+        assert any(text.startswith(heading(exercise_id)) for text in markdown), (
+            f"no cell begins: {heading(exercise_id)}"
+        )
+
+
+@each_notebook
+def test_exercises_are_checked_once_each_where_their_answer_is(path: Path) -> None:
+    code = texts(path, "code")
+    checks = re.findall(r'^check\("([\d.]+)"', "\n".join(code), re.MULTILINE)
+    assert checks == [exercise.id for exercise in NOTEBOOKS.get(path.stem, ())]
+    for text in code:
+        regions = len(re.findall(r"^check\(", text, re.MULTILINE))
+        assert text.count("BEGIN SOLUTION") == text.count("END SOLUTION") == regions <= 1
+
+
+@each_notebook
+def test_the_time_is_enough_for_the_exercises(path: Path) -> None:
+    found = re.search(r"^\*\*Time:\*\* (\d+) minutes\.", texts(path, "markdown")[0], re.MULTILINE)
+    assert found, "the first cell says no **Time:**"
+    assert sum(exercise.minutes for exercise in NOTEBOOKS.get(path.stem, ())) <= int(found[1])
+
+
+def test_the_fast_track_fits_into_the_hour_of_the_talk() -> None:
+    assert sum(exercise.minutes for exercise in EXERCISES.values() if exercise.fast_track) <= 60
+
+
+@each_notebook
+def test_a_notebook_starts_with_its_title_and_its_set_up_cell(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert [cell["cell_type"] for cell in notebook["cells"][:2]] == ["markdown", "code"]
+    title = "".join(notebook["cells"][0]["source"])
+    assert title.startswith("# ") and "**After this notebook you will be able to**" in title
+    assert "".join(notebook["cells"][1]["source"]).endswith(f'\n\ndb = start("{path.stem}")')
+    assert sum("start(" in text for text in texts(path, "code")) == 1
+
+
+@each_notebook
+def test_relative_links_lead_to_files(path: Path) -> None:
+    for text in texts(path, "markdown"):
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if not re.match(r"https?:|mailto:|#", link):
+                for folder in ("solutions", "notebooks"):
+                    assert (CHECKOUT / folder / link.partition("#")[0]).is_file(), link
+
+
+@each_notebook
+def test_calls_name_exercises_that_exist(path: Path) -> None:
+    for text in texts(path, "markdown") + texts(path, "code"):
+        for exercise_id in re.findall(r"""(?:check|hint|solution|begin_with)\("([\d.]+)\"""", text):
+            assert exercise_id in EXERCISES
+
+
+@each_notebook
+def test_stored_outputs_are_there_and_none_is_an_error(path: Path) -> None:
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error"
+            assert output.get("name") != "stderr"
+            shown = "".join(output.get("data", {}).get("text/plain", ""))
+            assert "✗" not in shown and "not started" not in shown
+        if re.search(r"^check\(", cell["text"], re.MULTILINE):
+            assert "solved" in "".join(cell["outputs"][0]["data"]["text/plain"])
+
+
+@each_notebook
+def test_cells_have_ids_that_stay(path: Path) -> None:
+    ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    assert len(set(ids)) == len(ids)
