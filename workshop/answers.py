@@ -45,13 +45,30 @@ def source_of_answer(cell: str, exercise_id: str) -> str:
 
 
 def definitions_in(cell: str) -> str:
-    """Return the imports and definitions of a cell, without what it runs."""
+    """Return the imports and definitions of a cell, with the variables that these use, without what it runs."""
     body = ast.parse(cell).body
     imports = [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    definitions = [
-        ast.get_source_segment(cell, node) for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-    ]
-    return "\n\n\n".join(part for part in ("\n".join(imports), *definitions) if part)
+    definitions = [node for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+    used = {part.id for node in definitions for part in ast.walk(node) if isinstance(part, ast.Name)}
+    kept = [node for node in body if node in definitions or _assigned(node) & used or _is_lambda(node)]
+    return "\n\n\n".join(part for part in ("\n".join(imports), *(_whole(cell, node) for node in kept)) if part)
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return set()
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+
+
+def _is_lambda(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
+
+
+def _whole(cell: str, node: ast.stmt) -> str:
+    """Return the source of a statement, its decorators included."""
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    return "\n".join(cell.splitlines()[first - 1 : node.end_lineno])
 
 
 @cache

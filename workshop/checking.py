@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import reprlib
 import textwrap
 import traceback
 from dataclasses import dataclass
@@ -48,8 +49,7 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
     if is_untouched(exercise, answer):
         return Report(exercise, ())
     results: list[Result] = []
-    message = "" if exercise.is_sql == isinstance(answer, str) and answer is not None else _wrong_kind(exercise, answer)
-    if message:
+    if message := _wrong_kind(exercise, answer):
         results.append(Result("The answer can be checked", "failed", message))
     with Room(url, exercise, answer) as room:
         for check in exercise.checks:
@@ -60,7 +60,7 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
             try:
                 room.run(check)
             except AnswerDoesNotRun as error:
-                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer)))
+                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
                 results.append(Result(label, "not reached"))
             except AssertionError as error:
                 results.append(Result(label, "failed", str(error) or "This check says no more."))
@@ -92,29 +92,34 @@ def is_untouched(exercise: Exercise, answer: Any) -> bool:
     )
 
 
-def explain_sql_error(error: Any, text: Any) -> str:
-    """Return PostgreSQL's own message and, where it points into the learner's text, that line with a mark under it."""
+def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
+    """Return PostgreSQL's own message and, where it is about the learner's text, that line with a mark under it.
+
+    Args:
+        error: psycopg's error.
+        answer: the text, or the function, of the learner.
+        ran: whether the statement that failed is that text itself, and not one that calls what it made.
+    """
     diag = error.diag
-    lines = [f"PostgreSQL says: {diag.message_primary or error}"]
+    lines = [f"PostgreSQL says: {diag.message_primary}" if diag.message_primary else f"psycopg says: {error}"]
     if diag.message_detail:
         lines.append(diag.message_detail)
     if isinstance(error, psycopg.errors.QueryCanceled):
         lines.append("It ran into the time limit: does it wait for something, or loop?")
-    if isinstance(text, str):
-        lines += _pointer(diag, text)
+    lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
 
 
-def _pointer(diag: Any, text: str) -> list[str]:
+def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
     """Return the line of the learner's text that an error points at, and a mark under the place."""
-    if diag.statement_position and not diag.internal_query:
+    if ran and diag.statement_position and not diag.internal_query:
         before = text[: int(diag.statement_position) - 1]
+        if before == text:  # it ended too soon: point behind its last word
+            before = text.rstrip()
         number, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
-        # The position counts in the statement that failed, which is the learner's only while their text is run.
-        if len(before) < len(text):
-            return [_numbered(text, number), " " * (len(f"line {number + 1}: ") + column) + "^"]
+        return [_numbered(text, number), " " * (len(f"line {number + 1}: ") + column) + "^"]
     # Inside a PL/pgSQL function, lines are counted from the one that opens its body.
     inside = re.search(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)", diag.context or "")
     if inside:
@@ -133,21 +138,27 @@ def _numbered(text: str, number: int) -> str:
 
 def _explain_exception(error: Exception, answer: Any) -> str:
     """Return what the learner's function raised, and in which of its lines."""
-    what = f"Your function raised {type(error).__name__}: {error}"
+    return "\n".join([f"Your function raised {type(error).__name__}: {error}", *_line_of(error, answer)])
+
+
+def _line_of(error: Exception, answer: Any) -> list[str]:
+    """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
     code = getattr(answer, "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if code and frame.filename == code.co_filename:
-            return f"{what}\nline {frame.lineno} of the cell: {frame.line}"
-    return what
+            return [f"line {frame.lineno} of the cell: {frame.line}"]
+    return []
 
 
 def _wrong_kind(exercise: Exercise, answer: Any) -> str:
+    """Return what is wrong with the kind of an answer, nothing if it is the right one."""
     if exercise.is_sql:
-        return f"This exercise wants SQL, as a text. You passed {type(answer).__name__}."
-    if inspect.isfunction(answer):
-        return ""
+        is_text = isinstance(answer, str)
+        return "" if is_text else f"This exercise wants SQL, as a text. You passed {type(answer).__name__}."
     if inspect.isbuiltin(answer) or not callable(answer):
-        return f"This exercise wants your function itself: its name, without brackets. You passed {answer!r}."
+        return (
+            f"This exercise wants your function itself: its name, without brackets. You passed {reprlib.repr(answer)}."
+        )
     return ""
 
 

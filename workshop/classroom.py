@@ -24,6 +24,13 @@ _hints_shown: Counter[str] = Counter()
 _started: "Classroom | None" = None
 
 
+class Prose(Markdown):
+    """Markdown that reads well as it is where nothing renders it."""
+
+    def __repr__(self) -> str:
+        return self.data
+
+
 class Classroom(Database):
     """The database of a notebook, with what the learner has built so far at hand."""
 
@@ -40,13 +47,24 @@ class Classroom(Database):
             WorkshopError: there is no such exercise, or its answer is no SQL.
         """
         exercises = [_find(exercise_id) for exercise_id in exercise_ids]
-        self.reset()
-        installed = []
         for exercise in exercises:
             if not exercise.is_sql:
                 raise WorkshopError(f"The answer to {exercise.id} is no SQL.", "begin_with() takes exercises in SQL.")
+        self.reset()
+        installed = []
+        for exercise in exercises:
             own = kept.kept(exercise)
-            self.execute(own or answers.reference_answer(exercise.id))
+            try:
+                self.execute(own or answers.reference_answer(exercise.id))
+            except psycopg.Error as error:
+                raise WorkshopError(
+                    f"my_eventstore/{exercise.keeps} does not run: {error.diag.message_primary or error}."
+                    if own
+                    else f"Exercise {exercise.id} stands on others: {error.diag.message_primary or error}.",
+                    f"Solve exercise {exercise.id} again, or remove that file, and the reference stands in."
+                    if own
+                    else "Name these before it, in the order to run them.",
+                ) from None
             installed.append(f"{exercise.id} ({'yours' if own else 'the reference'})")
         if installed:
             print(f"An empty schema, with {', '.join(installed)}.")
@@ -139,7 +157,7 @@ def hint(exercise_id: str) -> None:
         else f'`hint("{exercise_id}")` shows one more.'
     )
     head = f"**{exercise_id} {exercise.title}**, hint {number + 1} of {last + 1}"
-    display(Markdown(f"{head}\n\n{exercise.hints[number]}\n\n{more.format(exercise_id)}"))
+    display(Prose(f"{head}\n\n{exercise.hints[number]}\n\n{more}"))
 
 
 def solution(exercise_id: str) -> None:
@@ -151,7 +169,7 @@ def solution(exercise_id: str) -> None:
     exercise = _find(exercise_id)
     language = "sql" if exercise.is_sql else "python"
     answer = answers.reference_answer(exercise_id)
-    display(Markdown(f"**{exercise_id} {exercise.title}**, an answer:\n\n```{language}\n{answer}\n```"))
+    display(Prose(f"**{exercise_id} {exercise.title}**, an answer:\n\n```{language}\n{answer}\n```"))
 
 
 def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
@@ -174,7 +192,8 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
     try:
         cursor = _started.execute(query, params)
     except psycopg.Error as error:
-        raise WorkshopError(explain_sql_error(error, query_or_name), "Nothing was changed.") from None
+        text = query_or_name if query is query_or_name else None  # a name alone has no place to point at
+        raise WorkshopError(explain_sql_error(error, text, ran=True), "Nothing was changed.") from None
     if cursor.description is None:
         raise WorkshopError(
             "That statement returned no rows to show.", "Give table() a SELECT, or the name of a table."

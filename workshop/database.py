@@ -118,7 +118,7 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
                 f"The server is PostgreSQL {_version(connection)}, and the kit needs {OLDEST_VERSION} or newer.",
                 "Unset DATABASE_URL to use the embedded server, or point it at a newer one.",
             )
-        role = connection.info.user
+        role, dbname = connection.info.user, connection.info.dbname
         # On a server that learners share, each has a role, and with it schemas of their own.
         schema = notebook if role == "postgres" else f"{notebook}_{role}"
         _end_abandoned_transactions(connection, schema)
@@ -126,14 +126,16 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
     try:
         database.reset()
     except postgres.LockNotAvailable:
+        database.close()
         raise WorkshopError(
             f"Another kernel is busy in the schema of this notebook, {schema}.",
             "Shut that kernel down (in JupyterLab: Kernel > Shut Down All Kernels), then run this cell again.",
         ) from None
     except postgres.InsufficientPrivilege as error:
+        database.close()
         raise WorkshopError(
             f"{_where(url)} lets {role} create no schema: {error.diag.message_primary}.",
-            f"Ask its owner for: GRANT CREATE ON DATABASE {database.connection.info.dbname} TO {role};",
+            f'Ask its owner for: GRANT CREATE ON DATABASE "{dbname}" TO "{role}";',
         ) from None
     source = "from DATABASE_URL" if os.environ.get("DATABASE_URL") else "embedded"
     return database, f"PostgreSQL {_version(database.connection)} ({source}), schema {schema}, empty."
@@ -161,11 +163,15 @@ def open_connection(url: str) -> psycopg.Connection:
         WorkshopError: the URL is none, or no server answers there.
     """
     try:
+        parts = conninfo_to_dict(url)
+        # A password with a slash in it ends up here: as the port, and as the name of the database.
+        if not str(parts.get("port", "5432")).isdigit() or "@" in str(parts.get("dbname", "")):
+            raise psycopg.ProgrammingError("port or database")
         return psycopg.connect(url, autocommit=True, connect_timeout=5)
-    except psycopg.ProgrammingError as error:
+    except psycopg.ProgrammingError:  # its message would quote the password
         raise WorkshopError(
-            f"DATABASE_URL is no PostgreSQL URL: {str(error).strip()}.",
-            "It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE; unset it to use the embedded server.",
+            "DATABASE_URL is no PostgreSQL URL. It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
+            "Mend it (in a password, write % as %25, / as %2F, @ as %40), or unset it to use the embedded server.",
         ) from None
     except psycopg.OperationalError as error:
         # "connection failed: connection to server at ..., port ... failed: FATAL: the reason", then libpq's guesses
@@ -189,7 +195,7 @@ def drop_schemas(url: str, schemas: Iterable[str]) -> None:
 def drop_abandoned_rooms(database: Database) -> None:
     """Drop the schemas of checks whose kernel was killed: those that no open connection is named after."""
     rooms = database.execute(
-        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'check\\_%%' AND nspowner = current_user::regrole"
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'check\\_%%' AND pg_get_userbyid(nspowner) = current_user"
         " AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = nspname)"
     )
     drop_schemas(database.url, [name for (name,) in rooms])

@@ -77,7 +77,10 @@ def attempts() -> dict[str, dict]:
         record = json.loads((folder() / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or a file that somebody broke: the answers themselves are not lost
         return {}
-    return record if isinstance(record, dict) else {}
+    if not isinstance(record, dict):
+        return {}
+    whole = {"attempts", "solved"}
+    return {name: entry for name, entry in record.items() if isinstance(entry, dict) and entry.keys() >= whole}
 
 
 def _exercise_of(path: Path) -> str | None:

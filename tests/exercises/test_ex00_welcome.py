@@ -17,7 +17,7 @@ MISTAKES = (
     Mistake("00.1", "no return", {"    return balance": ""},
             an_account_starts_at_zero, "Yours: None"),
     Mistake("00.1", "returns inside the loop", {"    return balance": "        return balance"},
-            deposits_add_up, "Yours: Decimal('0')"),
+            deposits_add_up, "Then it ends at the first event"),
     Mistake("00.1", "returns at the first deposit",
             {"balance += amount": "balance += amount\n            return balance"},
             deposits_add_up, "is the `return` inside the loop?"),
@@ -50,6 +50,8 @@ def balance(history):
         'elif type == "CashWithdrawn":': "else:",
     },
             other_events_change_nothing, "AccountClosed carries no amount"),
+    Mistake("00.1", "all but a deposit is a withdrawal, from the first event on", {'elif type == "CashWithdrawn":': "else:"},
+            an_account_starts_at_zero, "AccountOpened carries no amount"),
     Mistake("00.1", "a closed account holds nothing",
             {"    return balance": '        elif type == "AccountClosed":\n            balance = Decimal(0)\n'
                                    "    return balance"},

@@ -33,7 +33,6 @@ def test_an_error_in_the_first_line_is_marked_too(postgres: Server) -> None:
     assert said[1:] == ["line 1: CREATE TABEL streams (id text)", "               ^"]
 
 
-@pytest.mark.xfail(strict=True, reason="a place right behind the text is not marked")
 def test_an_error_at_the_end_is_marked_too(postgres: Server) -> None:
     said = message("01.2", "CREATE TABLE streams (id text", postgres).splitlines()
     assert said == [
@@ -71,7 +70,6 @@ def test_a_misspelt_column_in_a_function_names_its_line(postgres: Server) -> Non
     assert "INSERT INTO events (stream_id, versoin" in said.splitlines()[-1]
 
 
-@pytest.mark.xfail(strict=True, reason="the place in the check's own statement is marked in the learner's text")
 def test_a_misspelt_function_is_not_marked_in_an_innocent_line(postgres: Server) -> None:
     said = message("02.1", APPEND_EVENT.replace("FUNCTION append_event(", "FUNCTION apend_event("), postgres)
     assert "^" not in said
@@ -109,7 +107,6 @@ def test_wrong_sql_in_a_python_function_is_explained(postgres: Server) -> None:
     assert 'column "versoin" does not exist' in message("02.6", append, postgres)
 
 
-@pytest.mark.xfail(strict=True, reason="psycopg's errors in a Python answer name no line of it")
 def test_wrong_sql_in_a_python_function_names_its_line(postgres: Server) -> None:
     append = defined_in("def append(connection, *given):\n    return connection.execute('SELECT versoin')\n")
     assert "line 2 of the cell" in message("02.6", append, postgres)
@@ -128,7 +125,6 @@ def test_a_text_is_no_function(postgres: Server) -> None:
     assert "wants your function itself: its name, without brackets" in failed(report).message
 
 
-@pytest.mark.xfail(strict=True, reason="what is neither text nor function goes on to the checks")
 def test_a_result_is_no_function(postgres: Server) -> None:
     assert "its name, without brackets. You passed 70" in message("00.1", 70, postgres)
 
@@ -169,7 +165,6 @@ def test_an_answer_that_is_rolled_back_is_none(postgres: Server) -> None:
     assert "There is no table called streams" in message("01.2", f"{right_answer('01.2')}\nROLLBACK;", postgres)
 
 
-@pytest.mark.xfail(strict=True, reason="the checks run inside the transaction that the answer left open")
 def test_a_transaction_that_is_left_open_is_told(postgres: Server) -> None:
     assert "COMMIT" in message("01.2", f"BEGIN;\n{right_answer('01.2')}", postgres)
 

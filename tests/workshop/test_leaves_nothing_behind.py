@@ -59,7 +59,6 @@ def test_after_a_function_that_treats_its_connection_badly(
     assert left_behind() == set()
 
 
-@pytest.mark.xfail(strict=True, reason="it says no more than: the connection is closed")
 def test_who_closed_the_connection_is_told(postgres: Server) -> None:
     append = defined_in("def append(connection, *given):\n    connection.close()\n")
     assert "append closed the connection" in failed(checked("02.6", append, postgres.url)).message

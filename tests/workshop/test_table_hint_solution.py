@@ -57,7 +57,6 @@ def test_a_name_that_is_no_table_is_told(db: Classroom) -> None:
         table("evnts")
 
 
-@pytest.mark.xfail(strict=True, reason="the place in SELECT * FROM evnts is marked in the bare name")
 def test_a_name_that_is_no_table_is_not_marked_elsewhere(db: Classroom) -> None:
     with pytest.raises(WorkshopError) as caught:
         table("a_rather_long_name")

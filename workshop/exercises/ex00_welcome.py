@@ -1,15 +1,29 @@
 """The exercise of notebook 00: what an exercise feels like."""
 
 from decimal import Decimal
+from typing import Any
 
 from .exercise import Exercise, Room
 
 OPENED = ("AccountOpened", None)
 
 
+def _without_amounts(room: Room, history: list) -> Any:
+    """Return the balance after a history with events that carry no amount."""
+    try:
+        return room.answer(history)
+    except TypeError as error:
+        if "NoneType" not in str(error):
+            raise  # it is about something else
+        raise AssertionError(
+            f"{history[-1][0]} carries no amount (it is None), and your function used it all the same: {error}. "
+            "Use the amount of DepositRecorded and CashWithdrawn only."
+        ) from None
+
+
 def an_account_starts_at_zero(room: Room) -> None:
     """A new account holds nothing"""
-    balance = room.answer([OPENED])
+    balance = _without_amounts(room, [OPENED])
     assert balance == 0, f"An account that was only opened has a balance of 0. Yours: {balance!r}."
 
 
@@ -17,6 +31,10 @@ def deposits_add_up(room: Room) -> None:
     """Deposits add up"""
     balance = room.answer([OPENED, ("DepositRecorded", Decimal("100.00")), ("DepositRecorded", Decimal("20.50"))])
     assert balance is not None, "Your function returned None. Is the `return` missing, or inside the loop?"
+    assert balance != 0, (
+        "After deposits of 100.00 and 20.50 the balance is 120.50. You have 0: is the `return` inside the loop? "
+        "Then it ends at the first event."
+    )
     assert balance != Decimal("20.50"), (
         "After deposits of 100.00 and 20.50 the balance is 120.50. You have 20.50, the last one alone: "
         "add to the balance (`+=`) instead of replacing it."
@@ -49,13 +67,7 @@ def withdrawals_are_taken_off(room: Room) -> None:
 def other_events_change_nothing(room: Room) -> None:
     """Events that move no money change nothing"""
     history = [OPENED, ("DepositRecorded", Decimal("50.00")), ("AccountClosed", None)]
-    try:
-        balance = room.answer(history)
-    except TypeError as error:
-        raise AssertionError(
-            f"AccountClosed carries no amount (it is None), and your function used it all the same: {error}. "
-            "Use the amount of DepositRecorded and CashWithdrawn only."
-        ) from None
+    balance = _without_amounts(room, history)
     assert balance == Decimal("50.00"), f"Closing an account moves no money: 50.00 stay 50.00. Yours: {balance!r}."
 
 

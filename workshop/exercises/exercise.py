@@ -10,6 +10,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from eventstore import EventStore, Projection
 
@@ -114,6 +115,11 @@ class Room:
                 self.execute(self.answer)
             except psycopg.Error as error:
                 raise AnswerDoesNotRun from error
+            if self.database.connection.info.transaction_status != TransactionStatus.IDLE:
+                raise AssertionError(
+                    "Your SQL leaves a transaction open, so nobody else will see what it made: COMMIT what you BEGIN, or "
+                    "leave both out."
+                )
         self._ready = True
 
     def store(self, *projections: Projection) -> EventStore:
@@ -144,28 +150,32 @@ class Room:
             return error
         return None
 
-    def while_open(self, first: str, second: str, params: Any = None) -> "psycopg.Error | list[tuple]":
+    def while_open(self, first: str, second: str | Callable[[psycopg.Connection], Any], then: str = "") -> Any:
         """Run `first` in a transaction that is still open when another connection runs `second`, then commit it.
+
+        With `then`, the first transaction runs that too, while the second one waits.
 
         This is a race with the luck taken out: the second writer always meets the first one half way.
 
         Returns:
-            The rows of `second`, or PostgreSQL's error.
+            The rows of `second`, or what it returns where it is a function; the error if there is one.
         """
         one, other = self.database.connect(), self.database.connect()
         outcome: list[Any] = []
 
         def run_second() -> None:
             try:
-                outcome.append(other.execute(second, params).fetchall())
-            except psycopg.Error as error:
+                outcome.append(second(other) if callable(second) else other.execute(second).fetchall())
+            except Exception as error:
                 outcome.append(error)
 
         thread = threading.Thread(target=run_second, daemon=True)
         with one.transaction():
-            one.execute(first, params)
+            one.execute(first)
             thread.start()
             self._wait_until_blocked_or_done(other, thread)
+            if then:
+                one.execute(then)
         thread.join()
         return outcome[0]
 
