@@ -331,7 +331,7 @@ APPEND_FROM_PYTHON = (
     Mistake("02.6", "begins a transaction and leaves it open", {"    try:\n": "    connection.execute('BEGIN')\n    try:\n"},
             ex.python_appends, "the stream holds nothing"),
     Mistake("02.6", "puts values into the statement", {
-        '"SELECT version FROM append_to_stream(%s, %s, %s)", (stream_id, ':
+        '"SELECT version FROM append_to_stream(%s, %s, %s)",\n            (stream_id, ':
             "f\"SELECT version FROM append_to_stream('{stream_id}', %s, %s)\", (",
     },
             ex.python_appends, "pass the values beside it"),
