@@ -8,7 +8,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 .PHONY: lab test notebooks outputs clean
 
 lab: .venv/lab
-	$(RUN) -m jupyterlab notebooks/00_welcome.ipynb
+	$(RUN) -m jupyterlab --config=jupyter_lab_config.py
 
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
 test: .venv/test
