@@ -158,7 +158,7 @@ def _encode(value: Any, what: str, read: Callable[[bytes], Any]) -> bytes:
         if back != value:
             fault = f"{value!r} comes back as {back!r}"
     except Exception as error:  # msgspec's, or whatever an upcaster raises
-        suspect, fault = True, str(error)
+        suspect, fault = True, f"{type(error).__name__}: {error}"
     if fault or suspect:
         fault = next(_faults(value, "metadata" if what == "metadata" else ""), fault)
     if fault:

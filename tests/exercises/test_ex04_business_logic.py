@@ -59,11 +59,13 @@ def decide(command, account):
             ex.opening_makes_an_account, "was refused: the account is unknown, not open"),
     Mistake("04.1", "takes the id from the command", {"DepositRecorded(account.account_id": "DepositRecorded(command.account_id"},
             ex.money_is_moved, "has no attribute 'account_id'"),
+    Mistake("04.1", "float money", {"DepositRecorded(account.account_id, command.amount": "DepositRecorded(account.account_id, float(command.amount)"},
+            ex.money_is_moved, "amount=20.1,"),
     Mistake("04.1", "has no case for a withdrawal", {"        case WithdrawCash():\n": "        case _ if False:\n"},
             ex.money_is_moved, "is there no case for this command?"),
     Mistake("04.1", "records the balance instead of the amount", {
         "CashWithdrawn(account.account_id, command.amount": "CashWithdrawn(account.account_id, account.balance - command.amount"},
-            ex.money_is_moved, "It led to [CashWithdrawn(account_id='account-1', amount=Decimal('70')"),
+            ex.money_is_moved, "It led to [CashWithdrawn(account_id='account-7', amount=Decimal('70')"),
     Mistake("04.1", "records a withdrawal as a negative deposit", {
         "[CashWithdrawn(account.account_id, command.amount": "[DepositRecorded(account.account_id, -command.amount"},
             ex.money_is_moved, "It led to [DepositRecorded"),
@@ -72,7 +74,7 @@ def decide(command, account):
     Mistake("04.1", "withdraws the rest on closing", {
         "return [AccountClosed(account.account_id)]":
         'return [CashWithdrawn(account.account_id, account.balance, ""), AccountClosed(account.account_id)]'},
-            ex.an_empty_account_is_closed, "should lead to [AccountClosed(account_id='account-1')]. It led to"),
+            ex.an_empty_account_is_closed, "should lead to [AccountClosed(account_id='account-7')]. It led to"),
     Mistake("04.1", "opens twice", {'account.status != "unknown"': "False"},
             ex.an_account_is_opened_once, "An account is opened once."),
     Mistake("04.1", "opens again what was closed", {'account.status != "unknown"': 'account.status == "open"'},
@@ -138,6 +140,14 @@ HANDLE = (
             ex.it_returns_state_and_version, "It was Appended(version=3"),
     Mistake("04.2", "returns the state alone", {"return state, version": "return state"},
             ex.it_returns_state_and_version, "It returned BankAccount("),
+    Mistake("04.2", "0 taken for no expectation", {EXPECTS: "expected_version=version or ANY", "import Wrong": "import ANY, Wrong"},
+            ex.every_kind_of_stream_will_do, "0 is a version like any other"),
+    Mistake("04.2", "knows one way to evolve", {"state = decider.evolve(": "state = evolve(", "from eventstore import": "from workshop.bank import evolve\nfrom eventstore import"},
+            ex.every_kind_of_stream_will_do, "Take decide, evolve and initial from the decider"),
+    Mistake("04.2", "knows one first state", {"decider.initial": "BankAccount()", "from eventstore import": "from workshop.bank import BankAccount\nfrom eventstore import"},
+            ex.every_kind_of_stream_will_do, "unsupported operand"),
+    Mistake("04.2", "knows one bank", {"decider.decide(": "decide(", "from eventstore import": "from workshop.bank import decide\nfrom eventstore import"},
+            ex.it_appends_what_was_decided, "never asked decider.decide"),
     Mistake("04.2", "refusals are swallowed", {
         "        events = decider.decide(command, state)\n": "        try:\n            events = decider.decide(command, state)\n"
                                                        "        except Exception:\n            events = []\n"},

@@ -711,7 +711,7 @@ EXERCISES = (
     Exercise(
         id="02.1",
         title="Append one event",
-        minutes=9,
+        minutes=8,
         difficulty="medium",
         keeps="steps/append_event.sql",
         given=TABLES,
@@ -827,7 +827,7 @@ EXERCISES = (
     Exercise(
         id="02.5",
         title="Read a stream",
-        minutes=4,
+        minutes=3,
         difficulty="easy",
         keeps="schema/50_read_stream.sql",
         given=TABLES,
