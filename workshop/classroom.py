@@ -15,7 +15,7 @@ from psycopg import sql
 from . import answers, kept
 from .checking import explain_sql_error, run_checks
 from .database import Database, drop_abandoned_rooms, open_database, server_url
-from .display import show_progress, show_report
+from .display import Rows, show_progress, show_report
 from .errors import WorkshopError
 from .exercises import EXERCISES, NOTEBOOKS
 from .exercises.exercise import Exercise
@@ -199,7 +199,7 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
             "That statement returned no rows to show.", "Give table() a SELECT, or the name of a table."
         )
     # As objects: pandas would show a NULL among texts as NaN, "not a number".
-    return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description], dtype=object)
+    return Rows(cursor.fetchall(), columns=[column.name for column in cursor.description], dtype=object)
 
 
 def progress() -> None:
@@ -210,6 +210,7 @@ def progress() -> None:
             [
                 (name, sum(record.get(exercise.id, {}).get("solved", False) for exercise in group), len(group))
                 for name, group in NOTEBOOKS.items()
+                if group
             ]
         )
     )

@@ -3,23 +3,30 @@ alone; colours are JupyterLab's own, so both themes read well."""
 
 from html import escape
 
-from .checking import Report
+import pandas as pd
+
+from .checking import Report, Result
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·"}
+# Mixed with the colour of the text around, so that they are darker on a light page and lighter on a dark one.
 _COLOURS = {
-    "passed": "var(--jp-success-color0, #1b5e20)",
-    "failed": "var(--jp-error-color0, #b71c1c)",
-    "not reached": "var(--jp-ui-font-color2, #616161)",
+    "passed": "color-mix(in srgb, var(--jp-success-color1, #388e3c) 70%, currentColor)",
+    "failed": "color-mix(in srgb, var(--jp-error-color1, #e53935) 75%, currentColor)",
+    "not reached": "var(--jp-ui-font-color2, inherit)",
     "not started": "var(--jp-brand-color1, #1976d2)",
 }
 _BOX = (
-    "font-family: var(--jp-ui-font-family, sans-serif); font-size: 14px; line-height: 1.5; max-width: 62em;"
-    " color: var(--jp-ui-font-color1, inherit); border-left: 4px solid {colour}; padding: 4px 12px; margin: 4px 0"
+    "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px; line-height: 1.5; max-width: 58em;"
+    " color: var(--jp-content-font-color1, inherit); border-left: 4px solid {colour}; padding: 6px 14px; margin: 6px 0"
 )
+_HEAD = "font-weight: 600; margin-bottom: 4px"
+# The outcome in a column of its own. Where styles are taken away, as on GitHub, it is a line with a colon.
+_ROW = "display: grid; grid-template-columns: 7.5em minmax(0, 1fr); column-gap: 8px; margin: 1px 0"
+_PROGRESS = "display: grid; grid-template-columns: 12em 12em auto; column-gap: 8px"
 _CODE = (
-    "font-family: var(--jp-code-font-family, monospace); font-size: 13px; white-space: pre-wrap;"
-    " background: var(--jp-layout-color2, #eee); color: var(--jp-content-font-color1, inherit);"
-    " padding: 6px 10px; margin: 4px 0; line-height: 1.4"
+    "font-family: var(--jp-code-font-family, monospace); font-size: 13px; line-height: 1.4; white-space: pre;"
+    " background: var(--jp-cell-editor-background, #f5f5f5); color: var(--jp-content-font-color1, inherit);"
+    " border: 1px solid var(--jp-cell-editor-border-color, #e0e0e0); padding: 6px 10px; margin: 6px 0; overflow-x: auto"
 )
 
 
@@ -37,12 +44,32 @@ class Shown:
         return self._html
 
 
+class Rows(pd.DataFrame):
+    """Rows of a query, shown without pandas' row numbers, which would stand beside versions and look like them."""
+
+    @property
+    def _constructor(self) -> type["Rows"]:
+        return Rows
+
+    def __repr__(self) -> str:
+        return self._no_rows() if self.empty else self.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        if self.empty:
+            return f"<p>{escape(self._no_rows())}</p>"
+        shown = self.to_html(index=False, border=0, justify="left")
+        return shown.replace("<td>", '<td style="text-align: left">')
+
+    def _no_rows(self) -> str:
+        return f"No rows. The columns are {', '.join(self.columns)}."
+
+
 def show_report(report: Report, note: str = "") -> Shown:
     """Show what came of an exercise's checks, a line each, and where to go next."""
     exercise = report.exercise
     name = f"{exercise.id} {exercise.title}"
     if not report.started:
-        next_step = f'Write your answer in the place of ... and run the cell again. A nudge: hint("{exercise.id}")'
+        next_step = f'Write your answer in the place of `...` and run the cell again. A nudge: `hint("{exercise.id}")`'
         return Shown(
             f"{name}: not started\n  {next_step}", _box("not started", f"{name}: not started", _prose(next_step))
         )
@@ -51,18 +78,15 @@ def show_report(report: Report, note: str = "") -> Shown:
         head, colour = f"{name}: solved, {_count(passed, 'check')} passed", "passed"
         closing = note
     else:
-        head, colour = f"{name}: not yet, {passed} of {_count(len(report.results), 'check')} passed", "failed"
-        closing = f'Stuck? hint("{exercise.id}") gives a nudge, and one more each time.'
+        head, colour = f"{name}: not yet, {passed} of {_count(len(exercise.checks), 'check')} passed", "failed"
+        closing = f'Stuck? `hint("{exercise.id}")` gives a nudge, and one more each time.'
     text = [f"{head}"]
     rows = []
     for result in report.results:
         sign = _SIGNS[result.outcome]
         text.append(f"  {sign} {result.outcome}: {result.label}")
         text += [f"      {line}" for line in result.message.splitlines()]
-        rows.append(
-            f'<div><span style="color: {_COLOURS[result.outcome]}"><b>{sign}</b> {result.outcome}</span>: '
-            f"{escape(result.label)}</div>" + (_message(result.message) if result.message else "")
-        )
+        rows.append(_row(result))
     if closing:
         text.append(f"  {closing}")
         rows.append(_prose(closing))
@@ -77,20 +101,33 @@ def show_progress(notebooks: list[tuple[str, int, int]]) -> Shown:
     for name, done, count in notebooks:
         bar = "■" * done + "□" * (count - done)
         text.append(f"  {name:<24} {bar}  {done} of {count}")
-        rows.append(
-            f'<tr><td style="text-align: left">{escape(name)}</td><td style="text-align: left; letter-spacing: 2px">'
-            f"{bar}</td><td>{done} of {count}</td></tr>"
-        )
-    return Shown("\n".join(text), _box("not started", head, f"<table>{''.join(rows)}</table>"))
+        squares = f'<span style="letter-spacing: 3px; color: {_COLOURS["passed"]}">{bar}</span>'
+        cells = f"<span>{escape(name)}</span> {squares} <span>{done} of {count}</span>"
+        rows.append(f'<div style="{_PROGRESS}">{cells}</div>')
+    return Shown("\n".join(text), _box("not started", head, "".join(rows)))
 
 
 def _box(colour: str, head: str, inner: str) -> str:
     style = _BOX.format(colour=_COLOURS[colour])
-    return f'<div style="{style}"><div><b>{escape(head)}</b></div>{inner}</div>'
+    return f'<div style="{style}"><div style="{_HEAD}">{escape(head)}</div>{inner}</div>'
+
+
+def _row(result: Result) -> str:
+    """Turn a result into HTML: its outcome, and beside it the check's name and its message."""
+    colour = _COLOURS[result.outcome]
+    label = escape(result.label)
+    if result.outcome == "not reached":
+        label = f'<span style="color: {colour}">{label}</span>'
+    elif result.outcome == "failed":
+        label = f"<b>{label}</b>"
+    return (
+        f'<div style="{_ROW}"><span style="color: {colour}"><b>{_SIGNS[result.outcome]}</b> {result.outcome}:</span> '
+        f"<div>{label}{_message(result.message)}</div></div>"
+    )
 
 
 def _prose(text: str) -> str:
-    return f'<div style="color: var(--jp-ui-font-color2, inherit); margin-top: 4px">{_inline(text)}</div>'
+    return f'<div style="color: var(--jp-ui-font-color2, inherit); margin-top: 6px">{_inline(text)}</div>'
 
 
 def _message(message: str) -> str:
@@ -102,8 +139,8 @@ def _message(message: str) -> str:
             code.append(line)
         else:
             prose.append(line)
-    shown = "".join(f'<div style="margin-left: 1.6em">{_inline(line)}</div>' for line in prose)
-    return shown + (f'<pre style="{_CODE}; margin-left: 1.7em">{escape(chr(10).join(code))}</pre>' if code else "")
+    shown = "".join(f"<div>{_inline(line)}</div>" for line in prose)
+    return shown + (f'<pre style="{_CODE}">{escape(chr(10).join(code))}</pre>' if code else "")
 
 
 def _inline(text: str) -> str:

@@ -28,12 +28,15 @@ BEGIN
     RETURNING s.version - added INTO actual;
 
     -- 2. Look, and only now: nobody else can move this stream until we commit.
-    IF (expected_version <> -1 AND actual <> expected_version) OR (expected_version = -1 AND actual = 0) THEN
+    IF (expected_version <> -1 AND actual <> expected_version)
+        OR (expected_version = -1 AND actual = 0) THEN
         -- Did an earlier try succeed, and its answer get lost? Then these very events follow expected_version.
-        SELECT count(*), count(*) FILTER (WHERE e.version - n = expected_version), max(e.version), max(e.position)
+        SELECT count(*), count(*) FILTER (WHERE e.version - n = expected_version),
+               max(e.version), max(e.position)
         INTO known, in_place, version, "position"
         FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)
-        JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;
+        JOIN events e
+          ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;
 
         IF in_place = added THEN
             UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;  -- nothing was added
@@ -60,8 +63,8 @@ BEGIN
     WITH appended AS (
         INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)
         SELECT append_to_stream.stream_id, actual + n,
-               coalesce((event ->> 'id')::uuid, gen_random_uuid()), event ->> 'type', event -> 'data',
-               append_to_stream.metadata, stamp
+               coalesce((event ->> 'id')::uuid, gen_random_uuid()),
+               event ->> 'type', event -> 'data', append_to_stream.metadata, stamp
         FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)
         ORDER BY n
         RETURNING events.version, events.position

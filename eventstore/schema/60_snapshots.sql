@@ -2,10 +2,10 @@
 -- It is a cache: every row can be deleted at any time, and nothing but speed is lost.
 CREATE TABLE IF NOT EXISTS snapshots (
     stream_id   text        NOT NULL,
-    state_type  text        NOT NULL,
+    state_type  text        NOT NULL,  -- one stream can be folded into several states
+    shape       text        NOT NULL,  -- what the state was made of: one of another shape is never read
     version     bigint      NOT NULL,  -- of the last event in the state
     recorded_at timestamptz NOT NULL,  -- of the same event
-    shape       text        NOT NULL,  -- which fields the state had: one of another shape is never read
-    state       jsonb       NOT NULL,
-    PRIMARY KEY (stream_id, state_type, version)
+    state       json        NOT NULL,  -- not jsonb, which would sort keys and rewrite numbers
+    PRIMARY KEY (stream_id, state_type, shape, version)
 );

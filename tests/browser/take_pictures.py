@@ -13,7 +13,7 @@ from ..postgres import server
 from . import lab
 
 NOTEBOOK, EXERCISE = "02_appending.ipynb", "02.2"
-WIDTH = 960  # of the window; the longest line of the answer fits
+WIDTH = 1040  # of the window; the longest line of the answer fits
 
 # The classic mistake: it looks before it locks.
 LOOKS_FIRST = """    SELECT s.version INTO actual FROM streams s WHERE s.id = append_event.stream_id;

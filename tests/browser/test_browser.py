@@ -1,16 +1,17 @@
 """The kit as a learner sees it: JupyterLab with the kit's settings, notebook 02, and what its cells answer."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright: make test installs it")
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from .lab import JupyterLab, Notebook, Tab, solved, without_answer
+from ..postgres import Server
+from .lab import JupyterLab, Notebook, Tab, chromium_path, launch, solved, without_answer
 
 NOTEBOOK = "02_appending.ipynb"
 SET_UP = 'start("02_appending")'
@@ -19,6 +20,42 @@ SPARE = "TABLES = ("
 INTERRUPTIONS = ".jp-Dialog, .Toastify__toast"
 
 OpenNotebook = Callable[[str], Notebook]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium."""
+    if not chromium_path():
+        pytest.skip("no Chromium on this machine: install chromium, or set CHROMIUM to the path of one")
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(chromium: Browser, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
+    """A JupyterLab for somebody who never used one."""
+    server = JupyterLab(tmp_path_factory.mktemp("jupyterlab"), postgres.url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def tab(chromium: Browser, jupyterlab: JupyterLab) -> Tab:
+    """JupyterLab in a tab of the browser, as it opens by itself."""
+    return Tab(chromium.new_page(viewport={"width": 1280, "height": 900}), jupyterlab.url)
+
+
+@pytest.fixture
+def open_notebook(tab: Tab, jupyterlab: JupyterLab, request: pytest.FixtureRequest) -> Iterator[OpenNotebook]:
+    """Open a fresh copy of a notebook; it is closed, and its kernel ended, with the test."""
+
+    def open_notebook(name: str) -> Notebook:
+        return Notebook(tab.page, jupyterlab.copy_of(name, folder=request.node.originalname))
+
+    yield open_notebook
+    tab.close_all()
 
 
 def test_first_look(tab: Tab, jupyterlab: JupyterLab) -> None:

@@ -33,13 +33,14 @@ LOOK_FIRST = (
 GIVE_BACK = "UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;"
 REFUSE_KNOWN = """ELSIF known > 0 THEN
             RAISE unique_violation
-                USING MESSAGE = format('%s of %s events are in the stream already', known, added);
+                USING MESSAGE = format('%s of %s events are here already', known, added);
         """
 # In 02.6
 EXCEPT = """    except psycopg.Error as error:
         if error.sqlstate != "ES001":
             raise
-        raise WrongExpectedVersion(stream_id, expected_version, int(error.diag.message_detail)) from None
+        actual = int(error.diag.message_detail)
+        raise WrongExpectedVersion(stream_id, expected_version, actual) from None
 """
 
 APPEND_ONE_EVENT = (
@@ -231,7 +232,7 @@ THE_ANSWER_THAT_NEVER_CAME = (
     Mistake("02.4", "answers with the first event", {"max(e.version), max(e.position)": "min(e.version), min(e.position)"},
             ex.a_retry_gets_the_first_answer, "It should be the same answer"),
     Mistake("02.4", "off-by-one version", {"e.version - n =": "e.version - n + 1 ="},
-            ex.a_retry_gets_the_first_answer, "2 of 2 events are in the stream already"),
+            ex.a_retry_gets_the_first_answer, "2 of 2 events are here already"),
     Mistake("02.4", "retry that forgets to give the version back", {GIVE_BACK: ""},
             ex.a_retry_stores_nothing, "give them back with UPDATE streams SET version = actual"),
     Mistake("02.4", "gives too much back", {GIVE_BACK: GIVE_BACK.replace("actual ", "actual - added ")},
@@ -362,7 +363,7 @@ APPEND_FROM_PYTHON = (
             ex.python_raises_on_a_lost_race, "look at error.sqlstate"),
     Mistake("02.6", "the actual version as text", {"int(error.diag.message_detail)": "error.diag.message_detail"},
             ex.python_error_carries_its_values, "error.actual is the text '3'"),
-    Mistake("02.6", "expected and actual changed places", {"expected_version, int(error.diag.message_detail)": "int(error.diag.message_detail), expected_version"},
+    Mistake("02.6", "expected and actual changed places", {"expected_version, actual)": "actual, expected_version)"},
             ex.python_error_carries_its_values, "It says ('account-1', 3, 1)"),
     Mistake("02.6", "catching every error", {EXCEPT: "    except psycopg.Error:\n        raise WrongExpectedVersion(stream_id, expected_version, 3) from None\n"},
             ex.python_lets_other_errors_through, "look at error.sqlstate first"),

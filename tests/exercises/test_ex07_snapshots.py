@@ -1,0 +1,168 @@
+"""Classic mistakes of notebook 07."""
+
+import pytest
+
+from workshop.exercises import ex07_snapshots as ex
+
+from ..postgres import Server
+from .mistakes import Mistake, must_be_told
+
+# In 07.1
+DECODE = "msgspec.json.decode(row[1], type=type(initial))"
+TO_VERSION = "          AND (%(to_version)s::bigint IS NULL OR version <= %(to_version)s)\n"
+UNTIL = "          AND (%(until)s::timestamptz IS NULL OR recorded_at <= %(until)s)\n"
+TAIL = "from_version=version + 1, to_version=to_version, until=until)"
+# In 07.2
+IF = "if len(tail) >= every and to_version is None and until is None:"
+VALUES = """                version,
+                tail[-1].recorded_at,
+                msgspec.json.encode(state).decode(),"""
+RETURN = "    return state, version"
+# In 07.3
+SHAPE = "return hashlib.sha256(description.encode()).hexdigest()[:16]"
+SCHEMA = "json.dumps([revision, msgspec.json.schema(state_type)], sort_keys=True)"
+
+A_SNAPSHOT_AND_ITS_TAIL = (
+    Mistake("07.1", "a snapshot is taken for granted", {"    if row:\n        version": "    if True:\n        version"},
+            ex.without_a_snapshot_all_is_folded, "'NoneType' object is not subscriptable"),
+    Mistake("07.1", "returns the state alone", {"    return state, version": "    return state"},
+            ex.without_a_snapshot_all_is_folded, "should return two things"),
+    Mistake("07.1", "the version is not kept up", {"        version = recorded.version\n": ""},
+            ex.without_a_snapshot_all_is_folded, "its version should be 4. Yours: 0"),
+    Mistake("07.1", "no type where it may be NULL", {"%(to_version)s::bigint IS": "%(to_version)s IS"},
+            ex.without_a_snapshot_all_is_folded, "could not determine data type"),
+    Mistake("07.1", "the snapshot's last event is folded again", {"version + 1": "max(version, 1)"},
+            ex.the_tail_is_folded_into_the_snapshot, "You have a balance of 40"),
+    Mistake("07.1", "the tail is folded into the first state", {f"version, state = row[0], {DECODE}": "version = row[0]"},
+            ex.the_tail_is_folded_into_the_snapshot, "the tail alone"),
+    Mistake("07.1", "the first event of the tail is left out", {"version + 1": "version + 2 if version else 1"},
+            ex.the_tail_is_folded_into_the_snapshot, "or with a hole before it"),
+    Mistake("07.1", "the whole stream on top of the snapshot", {"from_version=version + 1, ": ""},
+            ex.only_the_tail_is_read, "read the events before it all the same"),
+    Mistake("07.1", "the state is left as a dict", {DECODE: "msgspec.json.decode(row[1])"},
+            ex.the_tail_is_folded_into_the_snapshot, "A dict was folded"),
+    Mistake("07.1", "all is read, and the old passed over", {
+        "from_version=version + 1, to": "to",
+        "        state = evolve(state, recorded.event)\n":
+            "        if recorded.version <= version:\n            continue\n        state = evolve(state, recorded.event)\n",
+    },
+            ex.only_the_tail_is_read, "Reading is what costs the time"),
+    Mistake("07.1", "the version of the last event, where there is none", {
+        "        version = recorded.version\n": "",
+        "    return state, version": "    return state, recorded.version if 'recorded' in locals() else 0",
+    },
+            ex.a_snapshot_can_be_the_end, "its version should be 4. Yours: 0"),
+    Mistake("07.1", "the oldest snapshot", {"ORDER BY version DESC": "ORDER BY version"},
+            ex.the_newest_is_taken, "ORDER BY version DESC LIMIT 1"),
+    Mistake("07.1", "any snapshot", {"        ORDER BY version DESC LIMIT 1\n": "        LIMIT 1\n"},
+            ex.the_newest_is_taken, "an older one than it had to"),
+    Mistake("07.1", "snapshots of all streams", {"stream_id = %(stream_id)s AND ": ""},
+            ex.other_snapshots_are_passed_over, "You asked for account-1 and got account-2"),
+    Mistake("07.1", "snapshots of all states", {" AND state_type = %(state_type)s": ""},
+            ex.other_snapshots_are_passed_over, "took it for a BankAccount"),
+    Mistake("07.1", "a snapshot newer than the version asked for", {TO_VERSION: ""},
+            ex.the_past_is_not_read_from_the_future, "You took the one at 5"),
+    Mistake("07.1", "the newest, whatever is asked, and no tail", {TO_VERSION: "", TAIL: "from_version=version + 1, until=until)"},
+            ex.the_past_is_not_read_from_the_future, "Your function returned version 6"),
+    Mistake("07.1", "the tail has no end", {TAIL: "from_version=version + 1, until=until)"},
+            ex.the_past_is_not_read_from_the_future, "the tail ends there, too"),
+    Mistake("07.1", "a snapshot newer than the moment asked for", {UNTIL: ""},
+            ex.a_moment_is_not_read_from_the_future, "money in it that was paid in later"),
+    Mistake("07.1", "the tail does not end at the moment", {TAIL: "from_version=version + 1, to_version=to_version)"},
+            ex.a_moment_is_not_read_from_the_future, "returned version 6"),
+    Mistake("07.1", "exclusive version", {"version <= %(to": "version < %(to"},
+            ex.its_own_version_and_moment_fit, "by to_version"),
+    Mistake("07.1", "exclusive moment", {"recorded_at <= %(until)s": "recorded_at < %(until)s"},
+            ex.its_own_version_and_moment_fit, "by until"),
+)  # fmt: skip
+
+KEEP_ONE_NOW_AND_THEN = (
+    Mistake("07.2", "off by one", {"len(tail) >= every": "len(tail) > every"},
+            ex.a_snapshot_is_kept, "There are 0"),
+    Mistake("07.2", "the first state is kept", {"msgspec.json.encode(state)": "msgspec.json.encode(initial)"},
+            ex.a_snapshot_is_kept, "It holds BankAccount(account_id='', currency=''"),
+    Mistake("07.2", "the version that was asked for", {VALUES: VALUES.replace("version", "to_version or 0")},
+            ex.a_snapshot_is_kept, "It has ('account-1', 'BankAccount', 'v1', 0)"),
+    Mistake("07.2", "repr is no JSON", {"msgspec.json.encode(state).decode()": "repr(state)"},
+            ex.a_snapshot_is_kept, "invalid input syntax for type json"),
+    Mistake("07.2", "float money", {
+        "msgspec.json.encode(state).decode()":
+            "msgspec.json.encode({**msgspec.to_builtins(state), 'balance': float(state.balance) + 0.001}).decode()"},
+            ex.a_snapshot_is_kept, "should hold BankAccount"),
+    Mistake("07.2", "the class's full name", {"                type(initial).__name__,": "                str(type(initial)),"},
+            ex.a_snapshot_is_kept, "<class 'workshop.bank.BankAccount'>"),
+    Mistake("07.2", "a state that cannot be read back", {"msgspec.json.encode(state)": "msgspec.json.encode([repr(state)])"},
+            ex.a_snapshot_is_kept, "cannot be read back as a BankAccount"),
+    Mistake("07.2", "the time of writing", {"'v1', %s, %s, %s)": "'v1', %s, coalesce(now(), %s), %s)"},
+            ex.it_carries_the_moment_of_its_event, "not the time of writing"),
+    Mistake("07.2", "the moment of the first event of the tail", {"tail[-1].recorded_at": "tail[0].recorded_at"},
+            ex.it_carries_the_moment_of_its_event, "The last event in the snapshot was recorded at"),
+    Mistake("07.2", "one on each read", {"if len(tail) >= every and": "if tail and"},
+            ex.a_short_tail_keeps_nothing, "A write on each read"),
+    Mistake("07.2", "the length of the stream counts", {"len(tail) >= every": "tail and version >= every"},
+            ex.the_next_one_comes_after_as_many_more, "What counts is the length of the tail"),
+    Mistake("07.2", "at round versions only", {"len(tail) >= every": "tail and version % every == 0"},
+            ex.a_stream_that_was_never_read_gets_one, "Readers do not come at round numbers"),
+    Mistake("07.2", "exactly so many", {"len(tail) >= every": "len(tail) == every"},
+            ex.a_stream_that_was_never_read_gets_one, "at least so many"),
+    Mistake("07.2", "on a look at a version, too", {"to_version is None and ": ""},
+            ex.the_past_keeps_nothing, "(to_version) kept a snapshot"),
+    Mistake("07.2", "on a look at a moment, too", {" and until is None": ""},
+            ex.the_past_keeps_nothing, "(until) kept a snapshot"),
+    Mistake("07.2", "commit inside", {RETURN: "    store.connection.commit()\n" + RETURN},
+            ex.a_snapshot_is_kept, "Leave commit and rollback to the caller"),
+    Mistake("07.2", "the bare INSERT", {"            ON CONFLICT DO NOTHING\n": ""},
+            ex.two_readers_keep_the_same, "failed with a duplicate key, at a mere read"),
+    Mistake("07.2", "looks first", {
+        "            ON CONFLICT DO NOTHING\n": "",
+        IF: IF.replace(":", " and not there:"),
+        "    tail = store": "    there = store.execute('SELECT version FROM snapshots WHERE version > %s', (version,)).fetchone()\n"
+                         "    tail = store",
+    },
+            ex.two_readers_keep_the_same, "ON CONFLICT DO NOTHING"),
+)  # fmt: skip
+
+THE_SHAPE_OF_A_STATE = (
+    Mistake("07.3", "forgets to return", {SHAPE: "hashlib.sha256(description.encode())"},
+            ex.a_shape_is_a_text, "It returned None"),
+    Mistake("07.3", "bytes", {".hexdigest()": ".digest()"},
+            ex.a_shape_is_a_text, "should return a text. It returned b"),
+    Mistake("07.3", "hash() itself", {SHAPE: "return hash(description)"},
+            ex.a_shape_is_a_text, "should return a text"),
+    Mistake("07.3", "a new number each time", {SHAPE: "import uuid; return str(uuid.uuid4())"},
+            ex.a_shape_is_a_text, "gave two shapes"),
+    Mistake("07.3", "the name of the class", {"msgspec.json.schema(state_type)": "state_type.__name__"},
+            ex.other_fields_are_another_shape, "renamed to `available`"),
+    Mistake("07.3", "the revision alone", {SCHEMA: "str(revision)"},
+            ex.other_fields_are_another_shape, "dropped without a word"),
+    Mistake("07.3", "only the first field", {
+        "msgspec.json.schema(state_type)": "list(state_type.__dataclass_fields__)[:2]"},
+            ex.other_fields_are_another_shape, "A field `limit` was added"),
+    Mistake("07.3", "the types without the names", {
+        "msgspec.json.schema(state_type)": "sorted({f.type.__name__ for f in state_type.__dataclass_fields__.values()} | {'Owner'}"
+                                           " | set(list(state_type.__dataclass_fields__)[:2])) + list(state_type.__dataclass_fields__)[3:]"},
+            ex.other_fields_are_another_shape, "The field `owner` was removed"),
+    Mistake("07.3", "the names alone", {"msgspec.json.schema(state_type)": "list(state_type.__dataclass_fields__)"},
+            ex.another_type_is_another_shape, "not their names alone"),
+    Mistake("07.3", "one level deep", {
+        "msgspec.json.schema(state_type)":
+            "[(f.name, f.type.__name__) for f in state_type.__dataclass_fields__.values()]"},
+            ex.a_nested_change_is_another_shape, "looks one level deep"),
+    Mistake("07.3", "the annotations", {"msgspec.json.schema(state_type)": "str(state_type.__annotations__)"},
+            ex.a_nested_change_is_another_shape, "got one more field"),
+    Mistake("07.3", "the revision is forgotten", {"[revision, msgspec": "[msgspec"},
+            ex.a_revision_is_another_shape, "There are 1."),
+    Mistake("07.3", "the first digit of the revision", {"[revision, msgspec": "[str(revision)[0], msgspec"},
+            ex.a_revision_is_another_shape, "There are 2."),
+    Mistake("07.3", "hash() in words", {SHAPE: "return str(hash(description))"},
+            ex.a_program_that_starts_again_has_the_same, "differs from process to process"),
+    Mistake("07.3", "the class's id", {"[revision, msgspec": "[revision, id(state_type), msgspec"},
+            ex.a_program_that_starts_again_has_the_same, "each restart would void all snapshots"),
+)  # fmt: skip
+
+MISTAKES = (*A_SNAPSHOT_AND_ITS_TAIL, *KEEP_ONE_NOW_AND_THEN, *THE_SHAPE_OF_A_STATE)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
+    must_be_told(mistake, postgres.url)
