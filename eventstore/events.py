@@ -6,7 +6,7 @@ its events stay readable. Domain events are plain dataclasses and know nothing o
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -105,11 +105,11 @@ class EventTypes:
                 item["id"] = event_id
         return items
 
-    def record(self, row: tuple) -> RecordedEvent:
+    def record(self, row: Sequence[Any]) -> RecordedEvent:
         """Return a row of events as a RecordedEvent.
 
         Args:
-            row: stream_id, version, position, id, type, data as JSON text, metadata, recorded_at.
+            row: stream_id, version, position, id, type, data and metadata as JSON text, recorded_at.
 
         Raises:
             UnknownEventType: no class is registered under the name of its type.
@@ -127,6 +127,7 @@ class EventTypes:
             event = self._read(name, data)
         except Exception as error:  # msgspec's, or whatever an upcaster raises
             raise InvalidEvent(f"{where} does not fit {name}: {type(error).__name__}: {error}") from error
+        metadata = msgspec.json.decode(metadata)
         return RecordedEvent(stream_id, version, position, event_id, name, event, metadata, recorded_at)
 
     def _read(self, name: str, data: str | bytes) -> Any:

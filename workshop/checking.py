@@ -13,6 +13,14 @@ import psycopg
 
 from .exercises.exercise import AnswerDoesNotRun, Check, Exercise, Room
 
+# What PostgreSQL's message leaves open for somebody who meets it for the first time.
+_ADVICE = {
+    psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
+    psycopg.errors.AmbiguousColumn: "Inside a function that name is a variable too. Say whose column you mean: put the "
+    "name, or short name, of the table in front of it.",
+    psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
+    psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
+}
 Outcome = Literal["passed", "failed", "not reached"]
 
 
@@ -77,11 +85,11 @@ def is_untouched(exercise: Exercise, answer: Any) -> bool:
     """Whether the stub is still as it was given: its place for the answer holds nothing but `...`."""
     if exercise.is_sql:
         if not isinstance(answer, str):
-            return answer is None or answer is ...
+            return answer is ...
         code = re.sub(r"--[^\n]*", "", answer)
         return not code.strip() or bool(re.search(r"^\s*\.\.\.\s*$", code, re.MULTILINE))
     if not inspect.isfunction(answer):
-        return answer is None or answer is ...
+        return answer is ...
     try:
         (function,) = ast.parse(textwrap.dedent(inspect.getsource(answer))).body
     except (OSError, TypeError, ValueError, SyntaxError):
@@ -104,8 +112,7 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     lines = [f"PostgreSQL says: {diag.message_primary}" if diag.message_primary else f"psycopg says: {error}"]
     if diag.message_detail:
         lines.append(diag.message_detail)
-    if isinstance(error, psycopg.errors.QueryCanceled):
-        lines.append("It ran into the time limit: does it wait for something, or loop?")
+    lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")

@@ -20,6 +20,11 @@ from .errors import WorkshopError
 from .exercises import EXERCISES, NOTEBOOKS
 from .exercises.exercise import Exercise
 
+_SOMETHING_IS_MISSING = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+)
 _hints_shown: Counter[str] = Counter()
 _started: "Classroom | None" = None
 
@@ -57,6 +62,7 @@ class Classroom(Database):
             try:
                 self.execute(own or answers.reference_answer(exercise.id))
             except psycopg.Error as error:
+                own = own if not isinstance(error, _SOMETHING_IS_MISSING) else None
                 raise WorkshopError(
                     f"my_eventstore/{exercise.keeps} does not run: {error.diag.message_primary or error}."
                     if own
@@ -190,14 +196,16 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
     if query_or_name.isidentifier():
         query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(query_or_name))
     try:
-        cursor = _started.execute(query, params)
+        with _started.connection.transaction():
+            cursor = _started.execute(query, params)
+            if cursor.description is None:  # raised inside the transaction, so it is undone
+                raise WorkshopError(
+                    "That statement returned no rows to show, and was undone.",
+                    "Give table() a SELECT, or the name of a table; db.execute() runs every other statement.",
+                )
     except psycopg.Error as error:
         text = query_or_name if query is query_or_name else None  # a name alone has no place to point at
         raise WorkshopError(explain_sql_error(error, text, ran=True), "Nothing was changed.") from None
-    if cursor.description is None:
-        raise WorkshopError(
-            "That statement returned no rows to show.", "Give table() a SELECT, or the name of a table."
-        )
     # As objects: pandas would show a NULL among texts as NaN, "not a number".
     return Rows(cursor.fetchall(), columns=[column.name for column in cursor.description], dtype=object)
 
@@ -226,6 +234,10 @@ def _keep(exercise: Exercise, answer: Any) -> str:
 
 
 def _find(exercise_id: str) -> Exercise:
+    if not isinstance(exercise_id, str):
+        raise WorkshopError(
+            f"The number of an exercise is a text, not {exercise_id!r}.", 'Write it so: check("02.1", answer).'
+        )
     if exercise_id not in EXERCISES:
         known = ", ".join(EXERCISES)
         raise WorkshopError(f"There is no exercise {exercise_id!r}.", f"These are: {known}.")

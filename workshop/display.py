@@ -69,7 +69,10 @@ def show_report(report: Report, note: str = "") -> Shown:
     exercise = report.exercise
     name = f"{exercise.id} {exercise.title}"
     if not report.started:
-        next_step = f'Write your answer in the place of `...` and run the cell again. A nudge: `hint("{exercise.id}")`'
+        next_step = (
+            f"Write your answer in the place of `...`, so that no `...` is left, and run the cell again. "
+            f'A nudge: `hint("{exercise.id}")`'
+        )
         return Shown(
             f"{name}: not started\n  {next_step}", _box("not started", f"{name}: not started", _prose(next_step))
         )

@@ -46,7 +46,7 @@ def keep(exercise: Exercise, source: str) -> bool:
     if there is not None and there > exercise.id:
         return False
     comment = "--" if exercise.is_sql else "#"
-    _write(path, f"{comment} {_HEADER}{exercise.id}: {exercise.title.lower()}.\n{source.strip()}\n")
+    _write(path, f"{comment} {_HEADER}{exercise.id}: {exercise.title}.\n{source.strip()}\n")
     return True
 
 

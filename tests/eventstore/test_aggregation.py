@@ -348,5 +348,5 @@ def test_an_upcaster_without_a_class_is_a_mistake_told_at_once():
 def test_an_upcaster_of_cents_is_exact(cents):
     types = EventTypes(DepositRecorded, upcasters={"DepositRecorded": upcast})
     data = f'{{"account_id": "1", "amount_cents": {cents}, "cashier": "cashier-1"}}'
-    row = ("account-1", 1, 1, uuid4(), "DepositRecorded", data, {}, None)
+    row = ("account-1", 1, 1, uuid4(), "DepositRecorded", data, "{}", None)
     assert types.record(row).event.amount * 100 == cents

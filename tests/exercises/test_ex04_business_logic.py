@@ -43,7 +43,7 @@ ZERO = "given(opened, paid_in).when(withdraw(0)).then_refused()"
 DECIDE = (
     Mistake("04.1", "returns the event alone",
             {"[AccountOpened(command.account_id, command.currency)]": "AccountOpened(command.account_id, command.currency)"},
-            ex.opening_makes_an_account, "decide returned one event"),
+            ex.opening_makes_an_account, "decide returned an event instead of a list"),
     Mistake("04.1", "evolves instead of deciding", """
 from workshop.bank import AccountOpened, OpenAccount, evolve
 

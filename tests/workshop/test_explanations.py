@@ -130,9 +130,13 @@ def test_a_result_is_no_function(postgres: Server) -> None:
 
 
 @pytest.mark.parametrize("exercise_id", ["00.1", "01.1"])
-@pytest.mark.parametrize("given", [None, ...], ids=repr)
-def test_nothing_is_no_attempt(exercise_id: str, given: Any, postgres: Server) -> None:
-    assert not checked(exercise_id, given, postgres.url).started
+def test_the_stub_itself_is_no_attempt(exercise_id: str, postgres: Server) -> None:
+    assert not checked(exercise_id, ..., postgres.url).started
+
+
+@pytest.mark.parametrize("exercise_id", ["00.1", "01.1"])
+def test_none_is_the_outcome_of_a_call_and_no_answer(exercise_id: str, postgres: Server) -> None:
+    assert "You passed None" in message(exercise_id, None, postgres)
 
 
 @pytest.mark.parametrize("given", ["", " \n", "-- I will begin here", "CREATE TABLE events (\n    ...\n);"])

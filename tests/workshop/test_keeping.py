@@ -31,7 +31,7 @@ def test_answers_that_pass_are_laid_out_like_the_reference_package(my_eventstore
 def test_sql_is_kept_as_it_was_written(my_eventstore: Path) -> None:
     check("01.2", f"\n{right_answer('01.2')}\n-- ä\n\n")
     text = (my_eventstore / "schema/10_streams.sql").read_text(encoding="utf-8")
-    assert text == f"{HEADER}01.2: the streams table.\n{right_answer('01.2')}\n-- ä\n"
+    assert text == f"{HEADER}01.2: The streams table.\n{right_answer('01.2')}\n-- ä\n"
 
 
 def test_a_function_is_kept_with_its_imports_and_helpers_and_without_what_the_cell_runs(my_eventstore: Path) -> None:

@@ -63,12 +63,12 @@ def test_a_name_that_is_no_table_is_not_marked_elsewhere(db: Classroom) -> None:
     assert "^" not in str(caught.value)
 
 
-def test_a_statement_without_rows_is_told(db: Classroom) -> None:
+def test_a_statement_without_rows_is_undone(db: Classroom) -> None:
     with pytest.raises(WorkshopError) as caught:
         table("CREATE TABLE mine (id int)")
     assert caught.value._render_traceback_() == [
-        "That statement returned no rows to show.",
-        "Give table() a SELECT, or the name of a table.",
+        "That statement returned no rows to show, and was undone.",
+        "Give table() a SELECT, or the name of a table; db.execute() runs every other statement.",
     ]
 
 

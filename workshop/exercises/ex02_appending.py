@@ -389,6 +389,8 @@ def _attempt(room: Room, *args: Any, **kwargs: Any) -> Any:
         with room.database.connection.transaction():
             return append_batch(room, *args, **kwargs)
     except psycopg.Error as error:
+        if error.sqlstate not in (WRONG_EXPECTED_VERSION, psycopg.errors.UniqueViolation.sqlstate):
+            raise  # no refusal, but a mistake in the SQL
         return error
 
 
@@ -769,7 +771,7 @@ EXERCISES = (
     Exercise(
         id="02.3",
         title="Append a batch",
-        minutes=12,
+        minutes=15,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -792,7 +794,8 @@ EXERCISES = (
             "       coalesce((event ->> 'id')::uuid, gen_random_uuid()), event ->> 'type', event -> 'data',\n"
             "       append_to_stream.metadata, stamp\n"
             "FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)\n"
-            "ORDER BY n\n```",
+            "ORDER BY n\n"
+            "RETURNING events.version, events.position\n```",
         ),
     ),
     Exercise(

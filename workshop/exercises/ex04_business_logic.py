@@ -78,7 +78,7 @@ def decided(room: Room, command: Any, state: BankAccount) -> list[Any]:
         f"decide returned an account: {case}. It says what happens, as events; what that makes of the account is the "
         "business of evolve."
     )
-    assert not is_dataclass(events), f"decide returned one event: {case}. Return a list of events: `[{events}]`."
+    assert not is_dataclass(events), f"decide returned an event instead of a list: {case}. Return `[{events}]`."
     return list(events)
 
 
@@ -95,7 +95,11 @@ def leads_to(room: Room, command: Any, state: BankAccount, *expected: Any) -> No
 def is_refused(room: Room, command: Any, state: BankAccount, rule: str) -> None:
     try:
         events = decided(room, command, state)
-    except CommandRefused:
+    except CommandRefused as refusal:
+        assert str(refusal).strip(), (
+            f"{command} for {of(state)} was refused, without a word. Say why, the customer will ask: "
+            'raise CommandRefused("...").'
+        )
         return
     except AssertionError:
         raise

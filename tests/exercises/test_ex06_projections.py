@@ -1,0 +1,268 @@
+"""Classic mistakes of notebook 06."""
+
+import pytest
+
+from eventstore import rebuild
+from workshop.checking import run_checks
+from workshop.exercises import EXERCISES
+from workshop.exercises import ex06_projections as ex
+from workshop.read_models import AccountBalances, CashierDashboard
+
+from ..postgres import Server
+from .mistakes import Mistake, defined_in, failures, must_be_told
+
+# In 06.1 and 06.2
+UPDATE_BALANCE = "SET balance = b.balance + excluded.balance"
+BALANCES_IN_PYTHON = """
+def project_balances(connection, events):
+    for recorded in events:
+        account_id = recorded.event.account_id
+        row = connection.execute("SELECT balance FROM account_balances WHERE account_id = %s", (account_id,)).fetchone()
+        amount = getattr(recorded.event, "amount", 0)
+        connection.execute("INSERT INTO account_balances VALUES (%s, %s, %s)", (account_id, amount, recorded.version))
+"""
+READ_THEN_WRITE = """
+from workshop.bank import CashierEmployed
+
+def project_dashboard(connection, events):
+    for recorded in events:
+        event = recorded.event
+        row = connection.execute(
+            "SELECT name, deposits, total FROM cashier_dashboard WHERE cashier_id = %s", (event.cashier_id,)
+        ).fetchone()
+        name, deposits, total = row or (None, 0, 0)
+        if isinstance(event, CashierEmployed):
+            name = event.name
+        else:
+            deposits, total = deposits + 1, total + event.amount
+        connection.execute(
+            "INSERT INTO cashier_dashboard VALUES (%s, %s, %s, %s) ON CONFLICT (cashier_id)"
+            " DO UPDATE SET name = excluded.name, deposits = excluded.deposits, total = excluded.total",
+            (event.cashier_id, name, deposits, total),
+        )
+"""
+INSERT_OR_UPDATE = """
+from workshop.bank import CashierEmployed
+
+def project_dashboard(connection, events):
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, CashierEmployed):
+            connection.execute(
+                "INSERT INTO cashier_dashboard VALUES (%s, %s, 0, 0)"
+                " ON CONFLICT (cashier_id) DO UPDATE SET name = excluded.name",
+                (event.cashier_id, event.name),
+            )
+        else:
+            connection.execute(
+                "UPDATE cashier_dashboard SET deposits = deposits + 1, total = total + %s WHERE cashier_id = %s",
+                (event.amount, event.cashier_id),
+            )
+"""
+# In 06.3
+TRANSACTION = "    with store.connection.transaction():\n"
+PROJECT = "                if wanted:\n                    projection.project(store.connection, wanted)"
+# In 06.4
+LOCK = """        store.connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))\n"""
+DELETE = """        store.connection.execute(sql.SQL("DELETE FROM {}").format(table))\n"""
+CURSOR = """with store.connection.cursor("rebuild") as log:"""
+READ_FIRST = """
+from psycopg import sql
+
+def rebuild_read_model(store, projection):
+    table = sql.Identifier(projection.table)
+    with store.connection.transaction():
+        rows = store.connection.execute(
+            "SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at"
+            " FROM events WHERE type = ANY (%s) ORDER BY position",
+            (store.types.names(projection.handles),),
+        ).fetchall()
+        store.connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
+        store.connection.execute(sql.SQL("DELETE FROM {}").format(table))
+        for first in range(0, len(rows), 500):
+            projection.project(store.connection, [store.types.record(row) for row in rows[first : first + 500]])
+"""
+
+BALANCE_OF_EVERY_ACCOUNT = (
+    Mistake("06.1", "only accounts with money", {"sorted(versions)": "sorted(changes)"},
+            ex.an_opened_account_has_a_row, "It holds no row"),
+    Mistake("06.1", "commits", {"    accounts = sorted": "    connection.commit()\n    accounts = sorted"},
+            ex.an_opened_account_has_a_row, "Explicit commit() forbidden"),
+    Mistake("06.1", "versions from 0", {"= recorded.version": "= recorded.version - 1"},
+            ex.an_opened_account_has_a_row, "at version 0"),
+    Mistake("06.1", "withdrawals are added", {"changes[account_id] -=": "changes[account_id] +="},
+            ex.money_goes_in_and_out, "The row says 180"),
+    Mistake("06.1", "the last amount alone", {"changes[account_id] += amount": "changes[account_id] = amount"},
+            ex.money_goes_in_and_out, "The row says 20"),
+    Mistake("06.1", "an INSERT for each event", BALANCES_IN_PYTHON,
+            ex.money_goes_in_and_out, "duplicate key"),
+    Mistake("06.1", "replaces the balance", {UPDATE_BALANCE: "SET balance = excluded.balance"},
+            ex.the_next_call_goes_on, "add to what it holds"),
+    Mistake("06.1", "ON CONFLICT DO NOTHING",
+            {"DO UPDATE\"\n        \" SET balance = b.balance + excluded.balance, version = excluded.version\"": "DO NOTHING\""},
+            ex.the_next_call_goes_on, "The row says 100"),
+    Mistake("06.1", "ambiguous balance", {UPDATE_BALANCE: "SET balance = balance + excluded.balance"},
+            ex.an_opened_account_has_a_row, "ambiguous"),
+    Mistake("06.1", "all events are of one account",
+            {"[changes[account] for account in accounts]": "[sum(changes.values()) for account in accounts]"},
+            ex.accounts_do_not_mix, "should hold 99 and account-2 10"),
+    Mistake("06.1", "the version of the whole batch",
+            {"[versions[account] for account in accounts]": "[recorded.version for account in accounts]"},
+            ex.the_version_is_the_last_ones, "its place in its own stream"),
+    Mistake("06.1", "the version of the first event of a call",
+            {"        versions[recorded.event.account_id] = recorded.version":
+             "        versions.setdefault(recorded.event.account_id, recorded.version)"},
+            ex.the_version_is_the_last_ones, "has four events"),
+    Mistake("06.1", "the position instead of the version", {"= recorded.version": "= recorded.position"},
+            ex.the_version_is_the_last_ones, "recorded.version"),
+    Mistake("06.1", "float money", {"defaultdict(Decimal)": "defaultdict(float)", "+= amount": "+= float(amount)",
+                                   "-= amount": "-= float(amount)"},
+            ex.money_stays_exact, "Did a float come in between?"),
+)  # fmt: skip
+
+CASHIERS_DASHBOARD = (
+    Mistake("06.2", "counts what was deposited", {"deposits[cashier_id] += 1": "deposits[cashier_id] += int(amount)"},
+            ex.deposits_count_for_their_cashier, "deposits 0, total 0.30"),
+    Mistake("06.2", "the account for the cashier", {"case DepositRecorded(_, amount, cashier_id)": "case DepositRecorded(cashier_id, amount, _)"},
+            ex.deposits_count_for_their_cashier, "2 deposits, 0.30 in all"),
+    Mistake("06.2", "float money", {"totals[cashier_id] += amount": "totals[cashier_id] += Decimal(float(amount))"},
+            ex.deposits_count_for_their_cashier, "0.30 in all"),
+    Mistake("06.2", "one sum for all", {"[totals[cashier] for cashier in cashiers]": "[sum(totals.values()) for cashier in cashiers]"},
+            ex.cashiers_do_not_mix, "cashier-2: 1 deposits, 16"),
+    Mistake("06.2", "only cashiers with deposits", {"names.keys() | totals.keys()": "totals.keys()"},
+            ex.a_cashier_without_deposits_is_shown, "is not there"),
+    Mistake("06.2", "a count of NULL", {"[deposits[cashier] for": "[deposits.get(cashier) for"},
+            ex.a_cashier_without_deposits_is_shown, "null value in column"),
+    Mistake("06.2", "replaces what is there", {"d.deposits + excluded.deposits, total = d.total + excluded.total": "excluded.deposits, total = excluded.total"},
+            ex.the_dashboard_goes_on, "3 deposits, 16 in all"),
+    Mistake("06.2", "waits for the name", INSERT_OR_UPDATE,
+            ex.cashiers_do_not_mix, "The rows say"),
+    Mistake("06.2", "a deposit wipes the name", {"coalesce(excluded.name, d.name)": "excluded.name"},
+            ex.whatever_order, "CashierEmployed came before the deposit"),
+    Mistake("06.2", "the first name stays, and none is one", {"SET name = coalesce(excluded.name, d.name),": "SET name = d.name,"},
+            ex.whatever_order, "CashierEmployed came after the deposit"),
+    Mistake("06.2", "a made-up name", {"names.get(cashier) for": "names.get(cashier, 'unknown') for"},
+            ex.whatever_order, "name 'unknown'"),
+    Mistake("06.2", "reads first and writes later", READ_THEN_WRITE,
+            ex.two_at_once_lose_nothing, "let one statement read and write"),
+    Mistake("06.2", "in the order of the events", {"sorted(names.keys() | totals.keys())": "list(dict.fromkeys([*names, *totals]))"},
+            ex.rows_are_changed_in_order, "a deadlock"),
+    Mistake("06.2", "in the order of the ids, backwards", {"sorted(names.keys() | totals.keys())": "sorted(names.keys() | totals.keys(), reverse=True)"},
+            ex.rows_are_changed_in_order, "in the order of the ids"),
+)  # fmt: skip
+
+ONE_TRANSACTION_FOR_BOTH = (
+    Mistake("06.3", "nothing is projected", {PROJECT: "                pass"},
+            ex.both_are_there_at_once, "It finds no row"),
+    Mistake("06.3", "returns nothing", {"    return appended": ""},
+            ex.both_are_there_at_once, "It returned None"),
+    Mistake("06.3", "events that are not recorded", {"store.read_stream(stream_id, from_version=appended.version - len(events) + 1)": "events"},
+            ex.both_are_there_at_once, "has no attribute 'event'"),
+    Mistake("06.3", "leaves its transaction open", {TRANSACTION: "    store.connection.autocommit = False\n    if True:\n"},
+            ex.both_are_there_at_once, "finds these events in account-1: none"),
+    Mistake("06.3", "commits for its caller", {TRANSACTION: "    if True:\n", "    return appended": "    store.connection.commit()\n    return appended"},
+            ex.it_takes_part_in_the_callers_transaction, "Do not commit"),
+    Mistake("06.3", "projects the whole stream", {", from_version=appended.version - len(events) + 1": ""},
+            ex.only_new_events_are_projected, "all of them and no others"),
+    Mistake("06.3", "off by one, one too many", {"len(events) + 1": "len(events)"},
+            ex.both_are_there_at_once, "from_version"),
+    Mistake("06.3", "projects the last event alone", {" - len(events) + 1": ""},
+            ex.only_new_events_are_projected, "they begin at"),
+    Mistake("06.3", "shows all events to all", {"projection.wanted(recorded)": "recorded"},
+            ex.a_projection_sees_what_it_handles, "picks what it handles"),
+    Mistake("06.3", "stops at the first projection", {PROJECT: PROJECT + "\n                    break"},
+            ex.a_projection_sees_what_it_handles, "One of them saw nothing"),
+    Mistake("06.3", "calls a projection for nothing", {"if wanted:": "if True:"},
+            ex.a_projection_sees_what_it_handles, "Spare it the call"),
+    Mistake("06.3", "a read model updated outside the transaction", {TRANSACTION: "    if True:\n"},
+            ex.a_projection_that_raises_leaves_no_event, "into one transaction"),
+    Mistake("06.3", "each projection in a transaction of its own",
+            {TRANSACTION: "    if True:\n", PROJECT: "                with store.connection.transaction():\n                    if wanted: projection.project(store.connection, wanted)"},
+            ex.a_projection_that_raises_leaves_no_event, "into one transaction"),
+    Mistake("06.3", "swallows the error of a projection",
+            {PROJECT: "                try:\n                    if wanted: projection.project(store.connection, wanted)\n                except Exception:\n                    pass"},
+            ex.a_projection_that_raises_leaves_no_event, "did not pass it on"),
+    Mistake("06.3", "the expected version is not passed on", {"events, **how)\n        if": "events)\n        if"},
+            ex.a_lost_race_changes_no_row, "Is `**how` passed on"),
+    Mistake("06.3", "a lost race goes unnoticed", {TRANSACTION: "    try:\n      with store.connection.transaction():\n", "    return appended": "    except Exception as error:\n        if 'version' not in str(error): raise\n        return None\n    return appended"},
+            ex.a_lost_race_changes_no_row, "WrongExpectedVersion should come through"),
+    Mistake("06.3", "a retry is projected again", {"if not appended.repeated:": "if True:"},
+            ex.a_repeated_append_is_projected_once, "appended.repeated"),
+)  # fmt: skip
+
+REBUILD = (
+    Mistake("06.4", "the table is not emptied", {DELETE: ""},
+            ex.wrong_rows_become_right, "Empty the table first"),
+    Mistake("06.4", "nothing is projected", {"projection.project(store.connection, [store.types.record(row) for row in rows])": "pass"},
+            ex.wrong_rows_become_right, "It holds no row"),
+    Mistake("06.4", "rows instead of events", {"[store.types.record(row) for row in rows]": "rows"},
+            ex.wrong_rows_become_right, "has no attribute 'event'"),
+    Mistake("06.4", "all types of events", {"store.types.names(projection.handles)": "store.types.names([object])"},
+            ex.it_replays_in_log_order, "names(projection.handles)"),
+    Mistake("06.4", "stream by stream", {"ORDER BY position": "ORDER BY stream_id, version"},
+            ex.it_replays_in_log_order, "saw [100, 2, 7, 1]"),
+    Mistake("06.4", "the newest first", {"ORDER BY position": "ORDER BY position DESC"},
+            ex.wrong_rows_become_right, "at version 1"),
+    Mistake("06.4", "one batch alone", {"while rows := log.fetchmany(500):": "if rows := log.fetchmany(500):"},
+            ex.it_works_in_batches, "The projection saw 500"),
+    Mistake("06.4", "all of it at once", {"while rows := log.fetchmany(500):": "if rows := log.fetchall():"},
+            ex.it_works_in_batches, "501 events in one call"),
+    Mistake("06.4", "no transaction", {"with store.connection.transaction():": "if True:", LOCK: ""},
+            ex.a_rebuild_that_fails_changes_nothing, "Do all of it in one transaction"),
+    Mistake("06.4", "swallows the error", {"    with store.connection.transaction():": "    import contextlib\n    with contextlib.suppress(Exception), store.connection.transaction():"},
+            ex.a_rebuild_that_fails_changes_nothing, "did not pass it on"),
+    Mistake("06.4", "TRUNCATE", {"DELETE FROM": "TRUNCATE"},
+            ex.readers_see_the_old_rows, "TRUNCATE"),
+    Mistake("06.4", "LOCK TABLE without a mode", {" IN SHARE ROW EXCLUSIVE MODE": ""},
+            ex.readers_see_the_old_rows, "keep out writers alone"),
+    Mistake("06.4", "the look before the lock", {LOCK + DELETE: DELETE + LOCK},
+            ex.an_append_that_is_half_done_counts_once, "First the lock"),
+    Mistake("06.4", "no lock", {LOCK: ""},
+            ex.an_append_meanwhile_counts_once, "First the lock, then the look"),
+    Mistake("06.4", "a lock that keeps nobody out", {"SHARE ROW EXCLUSIVE": "ROW EXCLUSIVE"},
+            ex.an_append_meanwhile_counts_once, "LOCK TABLE keeps appends waiting"),
+    Mistake("06.4", "reads the log before the lock", READ_FIRST,
+            ex.an_append_that_is_half_done_counts_once, "Then empty the table, then read the log"),
+)  # fmt: skip
+
+MISTAKES = BALANCE_OF_EVERY_ACCOUNT + CASHIERS_DASHBOARD + ONE_TRANSACTION_FOR_BOTH + REBUILD
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
+    must_be_told(mistake, postgres.url)
+
+
+@pytest.mark.parametrize(("exercise_id", "projection"), [("06.1", AccountBalances()), ("06.2", CashierDashboard())])
+def test_the_classrooms_read_models_pass(exercise_id: str, projection, postgres: Server) -> None:
+    def project(connection, events):
+        projection.project(connection, events)
+
+    report = run_checks(EXERCISES[exercise_id], project, postgres.url)
+    assert report.passed, failures(report)
+
+
+def test_the_packages_rebuild_passes_but_for_the_size_of_its_batches(postgres: Server, monkeypatch) -> None:
+    monkeypatch.setattr("eventstore.projections._BATCH", 500)
+    report = run_checks(EXERCISES["06.4"], rebuild, postgres.url)
+    assert report.passed, failures(report)
+
+
+def test_an_event_at_a_time_is_an_answer_too(postgres: Server) -> None:
+    answer = defined_in("""
+from workshop.bank import CashierEmployed
+
+
+def project_dashboard(connection, events):
+    for recorded in sorted(events, key=lambda recorded: recorded.event.cashier_id):
+        event = recorded.event
+        name, count, amount = (event.name, 0, 0) if isinstance(event, CashierEmployed) else (None, 1, event.amount)
+        connection.execute(
+            "INSERT INTO cashier_dashboard AS d VALUES (%s, %s, %s, %s) ON CONFLICT (cashier_id) DO UPDATE"
+            " SET name = coalesce(excluded.name, d.name), deposits = d.deposits + excluded.deposits,"
+            " total = d.total + excluded.total",
+            (event.cashier_id, name, count, amount),
+        )
+""")
+    report = run_checks(EXERCISES["06.2"], answer, postgres.url)
+    assert report.passed, failures(report)
