@@ -116,19 +116,21 @@ class EventTypes:
             InvalidEvent: its data does not fit the class.
         """
         stream_id, version, position, event_id, name, data, metadata, recorded_at = row
-        where = f"event {version} of stream {stream_id!r}"
         if name not in self._decoders:
             known = ", ".join(self._decoders) or "none"
             raise UnknownEventType(
-                f"{where} has the type {name!r}, which is not registered (registered: {known}): "
-                "add its class to EventTypes(...)"
+                f"event {version} of stream {stream_id!r} has the type {name!r}, which is not registered "
+                f"(registered: {known}): add its class to EventTypes(...)"
             )
         try:
             event = self._read(name, data)
         except Exception as error:  # msgspec's, or whatever an upcaster raises
-            raise InvalidEvent(f"{where} does not fit {name}: {type(error).__name__}: {error}") from error
-        metadata = msgspec.json.decode(metadata)
-        return RecordedEvent(stream_id, version, position, event_id, name, event, metadata, recorded_at)
+            raise InvalidEvent(
+                f"event {version} of stream {stream_id!r} does not fit {name}: {type(error).__name__}: {error}"
+            ) from error
+        return RecordedEvent(
+            stream_id, version, position, event_id, name, event, msgspec.json.decode(metadata), recorded_at
+        )
 
     def _read(self, name: str, data: str | bytes) -> Any:
         if upcaster := self._upcasters.get(name):

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AS_ROOT = os.geteuid() == 0
 # A user of the server: calls running_server at the start and for every line it reads, ends at the end of input.
 PROGRAM = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background has it ignored
 from pathlib import Path
 from workshop.embedded import EmbeddedServerError, running_server
 while True:
