@@ -58,7 +58,7 @@ class Rows(pd.DataFrame):
         if self.empty:
             return f"<p>{escape(self._no_rows())}</p>"
         shown = self.to_html(index=False, border=0, justify="left")
-        return shown.replace("<td>", '<td style="text-align: left">')
+        return shown.replace("<td>", '<td style="text-align: left">').replace("<th>", '<th style="text-align: left">')
 
     def _no_rows(self) -> str:
         return f"No rows. The columns are {', '.join(self.columns)}."
