@@ -62,14 +62,15 @@ class Classroom(Database):
             try:
                 self.execute(own or answers.reference_answer(exercise.id))
             except psycopg.Error as error:
-                own = own if not isinstance(error, _SOMETHING_IS_MISSING) else None
+                reason = error.diag.message_primary or error
+                if own and not isinstance(error, _SOMETHING_IS_MISSING):
+                    raise WorkshopError(
+                        f"my_eventstore/{exercise.keeps} does not run: {reason}.",
+                        f"Solve exercise {exercise.id} again, or remove that file, and the reference stands in.",
+                    ) from None
                 raise WorkshopError(
-                    f"my_eventstore/{exercise.keeps} does not run: {error.diag.message_primary or error}."
-                    if own
-                    else f"Exercise {exercise.id} stands on others: {error.diag.message_primary or error}.",
-                    f"Solve exercise {exercise.id} again, or remove that file, and the reference stands in."
-                    if own
-                    else "Name these before it, in the order to run them.",
+                    f"Exercise {exercise.id} stands on others: {reason}.",
+                    "Name these before it, in the order to run them.",
                 ) from None
             installed.append(f"{exercise.id} ({'yours' if own else 'the reference'})")
         if installed:
