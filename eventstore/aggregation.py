@@ -18,6 +18,7 @@ def aggregate_stream(
     *,
     to_version: int | None = None,
     until: datetime | None = None,
+    archived: bool = False,
 ) -> tuple[State, int]:
     """Fold a stream into a state, as it is now or as it was.
 
@@ -27,16 +28,17 @@ def aggregate_stream(
         evolve: a pure function from a state and an event to the next state.
         to_version: the last version to take in.
         until: the last moment to take in, with a time zone.
+        archived: whether to look into the archive, too.
 
     Returns:
         The state, and the version of the last event in it, 0 for none: what a writer expects who decides on it.
 
     Raises:
-        InvalidArgument, UnknownEventType, InvalidEvent: as read_stream does.
+        InvalidArgument, StreamArchived, UnknownEventType, InvalidEvent: as read_stream does.
     """
     version = 0
     state = initial
-    for recorded in store.read_stream(stream_id, to_version=to_version, until=until):
+    for recorded in store.read_stream(stream_id, to_version=to_version, until=until, archived=archived):
         state = evolve(state, recorded.event)
         version = recorded.version
     return state, version

@@ -1,4 +1,4 @@
-"""What callers may pass: expected versions, stream ids, ranges. What is none of these is refused, with the reason."""
+"""What callers may pass: expected versions, names, ranges. What is none of these is refused, with the reason."""
 
 from datetime import datetime
 from enum import Enum
@@ -23,22 +23,27 @@ class AnyVersion(Enum):
 ANY = AnyVersion.ANY
 STREAM_EXISTS = AnyVersion.STREAM_EXISTS
 
-_LONGEST_STREAM_ID = 255  # characters, as in schema/10_streams.sql
+_LONGEST_NAME = 255  # characters, as in schema/10_streams.sql
 _HIGHEST_VERSION = 2**63 - 1  # a bigint
 
 
 def check_stream_id(stream_id: str) -> None:
     """Raise InvalidArgument unless this is text of 1 to 255 characters that PostgreSQL can store."""
-    if not isinstance(stream_id, str):
-        raise InvalidArgument(f"a stream id must be text such as 'account-1', not {stream_id!r}")
-    if not 1 <= len(stream_id) <= _LONGEST_STREAM_ID:
-        raise InvalidArgument(f"a stream id has 1 to {_LONGEST_STREAM_ID} characters, this one has {len(stream_id)}")
-    if "\0" in stream_id:
-        raise InvalidArgument(f"the stream id {stream_id!r} holds a NUL character, which PostgreSQL cannot store")
+    check_name("a stream id", stream_id, such_as="account-1")
+
+
+def check_name(what: str, name: str, *, such_as: str) -> None:
+    """Raise InvalidArgument unless this is text of 1 to 255 characters that PostgreSQL can store."""
+    if not isinstance(name, str):
+        raise InvalidArgument(f"{what} must be text such as {such_as!r}, not {name!r}")
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise InvalidArgument(f"{what} has 1 to {_LONGEST_NAME} characters, this one has {len(name)}")
+    if "\0" in name:
+        raise InvalidArgument(f"{what} cannot hold a NUL character, which PostgreSQL cannot store: {name!r}")
     try:
-        stream_id.encode()
+        name.encode()
     except UnicodeEncodeError as error:
-        raise InvalidArgument(f"the stream id {stream_id!r} cannot be encoded as UTF-8: {error.reason}") from error
+        raise InvalidArgument(f"{what} must be encodable as UTF-8, which {name!r} is not: {error.reason}") from error
 
 
 def check_version(name: str, version: int, *, lowest: int) -> int:

@@ -1,5 +1,11 @@
 """What can go wrong, one class each. Every message says what was wrong; the attributes carry the values."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors as postgres
+
 
 class EventStoreError(Exception):
     """The base of all errors that this package raises itself."""
@@ -52,3 +58,37 @@ class WrongExpectedVersion(EventStoreError):
 
     def __str__(self) -> str:
         return f"Wrong expected version: {self.expected} (stream: {self.stream_id}, stream version: {self.actual})"
+
+
+class StreamArchived(EventStoreError):
+    """The stream is in the archive: nothing can be appended to it, and it is read on request only.
+
+    Attributes:
+        stream_id: the stream.
+    """
+
+    def __init__(self, stream_id: str):
+        super().__init__(stream_id)
+        self.stream_id = stream_id
+
+    def __str__(self) -> str:
+        return (
+            f"stream {self.stream_id!r} is archived: read it with read_stream(..., archived=True), "
+            "or bring it back with restore_stream"
+        )
+
+
+@contextmanager
+def own_errors(stream_id: str, expected_version: object) -> Iterator[None]:
+    """Turn what the functions in schema/ raise into the errors of this package."""
+    try:
+        yield
+    except postgres.UniqueViolation as error:
+        raise DuplicateEvent(stream_id) from error
+    except psycopg.DatabaseError as error:
+        if error.sqlstate == "ES001":
+            actual = int(error.diag.message_detail or 0)
+            raise WrongExpectedVersion(stream_id, expected_version, actual) from None  # PostgreSQL's says no more
+        if error.sqlstate == "ES003":
+            raise StreamArchived(stream_id) from None
+        raise

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from .log import RECORDED
 from .records import RecordedEvent
 
 if TYPE_CHECKING:
@@ -68,13 +69,12 @@ def rebuild(
         # First the lock, then the look: every writer of the read model has committed, or waits.
         store.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
         store.execute(sql.SQL("DELETE FROM {}").format(table))  # not TRUNCATE: that would lock readers out
-        row = store.execute("SELECT count(*) FROM events WHERE type = ANY (%s)", (names,)).fetchone()
+        row = store.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone()
         total = row[0] if row else 0
         # A cursor with a name stays on the server, and hands out the log piece by piece.
         with store.connection.cursor("rebuild", row_factory=lambda _: store.types.record) as log:
             log.execute(
-                "SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at"
-                " FROM events WHERE type = ANY (%s) ORDER BY position",
+                RECORDED + "log WHERE type = ANY (%s) ORDER BY position",
                 (names,),
                 binary=True,  # ids and moments are read much faster than as text
             )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -59,14 +59,28 @@ class StreamInfo:
         version: the version of its last event, which is also how many events it has.
         created_at: when its first event was recorded.
         updated_at: when its last event was recorded.
+        archived_at: when it was moved into the archive; None if it is live.
     """
 
     stream_id: str
     version: int
     created_at: datetime
     updated_at: datetime
+    archived_at: datetime | None = None
 
     @property
     def category(self) -> str:
         """The part of the stream's id before the first dash: what kind of thing the stream is about."""
         return self.stream_id.partition("-")[0]
+
+
+class LogPosition(NamedTuple):
+    """How far the log can be read.
+
+    Attributes:
+        settled: up to here, every event was committed or rolled back.
+        drawn: the last position that anybody has drawn. It is higher than `settled` while an append is under way.
+    """
+
+    settled: int
+    drawn: int

@@ -41,7 +41,7 @@ def aggregate_with_snapshots(
 
     Raises:
         InvalidArgument: the state would not be read back from JSON as it was, or `every` or `revision` is none.
-        InvalidArgument, UnknownEventType, InvalidEvent: as read_stream does.
+        InvalidArgument, StreamArchived, UnknownEventType, InvalidEvent: as read_stream does.
     """
     check_stream_id(stream_id)
     check_range(1, to_version, None, until)

@@ -13,20 +13,17 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg import errors as postgres
 from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 
 from .arguments import ANY, NO_STREAM, AnyVersion, check_range, check_stream_id, check_version
-from .errors import DuplicateEvent, WrongExpectedVersion
+from .errors import StreamArchived, own_errors
 from .events import EventTypes, encode_metadata
+from .log import Log
 from .projections import Projection
 from .records import Appended, RecordedEvent, StreamInfo
 
-_WRONG_EXPECTED_VERSION = "ES001"  # the error code that append_to_stream raises
 
-
-class EventStore:
+class EventStore(Log):
     """An event store on a psycopg connection.
 
     On an autocommit connection each append is a transaction of its own. Inside a transaction of the caller's,
@@ -40,8 +37,7 @@ class EventStore:
     """
 
     def __init__(self, connection: psycopg.Connection, types: EventTypes, projections: Iterable[Projection] = ()):
-        self.connection = connection
-        self.types = types
+        super().__init__(connection, types)
         self.projections = tuple(projections)
 
     def create_schema(self) -> None:
@@ -83,6 +79,7 @@ class EventStore:
 
         Raises:
             WrongExpectedVersion: the stream is at another version.
+            StreamArchived: the stream is in the archive.
             DuplicateEvent: an event with one of the ids is in the stream already, and this is no plain retry.
             UnknownEventType: the class of an event is not registered.
             InvalidEvent: an event, its id or the metadata would not be read back as it was given.
@@ -96,18 +93,11 @@ class EventStore:
             expected = check_version("expected_version", expected_version, lowest=NO_STREAM)
         new_events = self.types.encode_batch(events, event_ids)
         parameters = (stream_id, expected, msgspec.json.encode(new_events).decode(), encode_metadata(metadata).decode())
-        with self._transaction():
-            try:
+        with self.transaction():
+            with own_errors(stream_id, expected_version):
                 row = self.execute(
                     "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)", parameters
                 ).fetchone()
-            except postgres.UniqueViolation as error:
-                raise DuplicateEvent(stream_id) from error
-            except psycopg.DatabaseError as error:
-                if error.sqlstate != _WRONG_EXPECTED_VERSION:
-                    raise
-                actual = int(error.diag.message_detail or 0)
-                raise WrongExpectedVersion(stream_id, expected_version, actual) from None  # PostgreSQL's says no more
             assert row is not None  # the function returns one row, or raises
             appended = Appended(*row)
             if self.projections and not appended.repeated:
@@ -122,6 +112,7 @@ class EventStore:
         to_version: int | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        archived: bool = False,
     ) -> list[RecordedEvent]:
         """Read a stream in the order of its versions, whole unless told otherwise.
 
@@ -129,25 +120,26 @@ class EventStore:
             from_version, to_version: the versions to read, both included.
             since, until: the moments to read, both included, with a time zone. What `until` leaves out is always the
                 newest: the rest is the stream as it was at that moment.
+            archived: whether to look into the archive, too.
 
         Returns:
             The events, oldest first; none where there is no such stream.
 
         Raises:
+            StreamArchived: the stream is in the archive, and that was not asked for.
             UnknownEventType: an event's type is not registered.
             InvalidEvent: an event does not fit the class that is registered for its type.
             InvalidArgument: the stream id is none, or a range is turned round.
         """
         check_stream_id(stream_id)
         check_range(from_version, to_version, since, until)
-        # JSON comes as text, for msgspec to read; ids and moments are read much faster in binary.
-        cursor = self.connection.cursor(binary=True, row_factory=lambda _: self.types.record)
-        cursor.execute(
-            "SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at"
-            " FROM read_stream(%s, %s, %s, %s, %s)",
-            (stream_id, from_version, to_version, since, until),
-        )
-        return cursor.fetchall()
+        parameters = (stream_id, from_version, to_version, since, until, archived)
+        events = self.read("read_stream(%s, %s, %s, %s, %s, %s)", parameters)
+        if not (events or archived):  # a look that only those pay who found nothing
+            archive = self.execute("SELECT 1 FROM streams WHERE id = %s AND archived_at IS NOT NULL", (stream_id,))
+            if archive.fetchone():
+                raise StreamArchived(stream_id)
+        return events
 
     def stream_info(self, stream_id: str) -> StreamInfo | None:
         """Return what is known of a stream, or None where there is no such stream.
@@ -157,19 +149,15 @@ class EventStore:
         """
         check_stream_id(stream_id)
         row = self.execute(
-            "SELECT s.id, s.version, first.recorded_at, last.recorded_at FROM streams s"
-            " JOIN events first ON first.stream_id = s.id AND first.version = 1"
-            " JOIN events last ON last.stream_id = s.id AND last.version = s.version"
+            "SELECT s.id, s.version, first.recorded_at, last.recorded_at, s.archived_at FROM streams s"
+            " JOIN log first ON first.stream_id = s.id AND first.version = 1"
+            " JOIN log last ON last.stream_id = s.id AND last.version = s.version"
             " WHERE s.id = %s",
             (stream_id,),
         ).fetchone()
         return StreamInfo(*row) if row else None
 
-    def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple]:
-        """Run SQL; rows come as tuples, whatever row factory the caller's connection has."""
-        return self.connection.cursor(row_factory=tuple_row).execute(query, parameters)
-
-    def _transaction(self) -> AbstractContextManager:
+    def transaction(self) -> AbstractContextManager:
         """Return what makes an append and its projections one: nothing where one statement is the whole of it."""
         idle = self.connection.info.transaction_status == TransactionStatus.IDLE
         if idle and not self.projections:

@@ -13,6 +13,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     added    bigint := jsonb_array_length(new_events);
     actual   bigint;     -- the version before this append
+    archived timestamptz;
     stamp    timestamptz;
     known    bigint;     -- how many of the events are in the stream already,
     in_place bigint;     -- and how many of them just where this append would put them
@@ -25,9 +26,14 @@ BEGIN
     -- 1. Lock. One statement makes the stream's row or waits for it, and takes the versions.
     INSERT INTO streams AS s (id, version) VALUES (append_to_stream.stream_id, added)
     ON CONFLICT (id) DO UPDATE SET version = s.version + added
-    RETURNING s.version - added INTO actual;
+    RETURNING s.version - added, s.archived_at INTO actual, archived;
 
     -- 2. Look, and only now: nobody else can move this stream until we commit.
+    IF archived IS NOT NULL THEN
+        RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived
+            USING ERRCODE = 'ES003', HINT = 'restore_stream brings it back.';
+    END IF;
+
     IF (expected_version <> -1 AND actual <> expected_version)
         OR (expected_version = -1 AND actual = 0) THEN
         -- Did an earlier try succeed, and its answer get lost? Then these very events follow expected_version.
@@ -59,6 +65,8 @@ BEGIN
     SELECT greatest(clock_timestamp(), max(e.recorded_at)) INTO stamp
     FROM events e WHERE e.stream_id = append_to_stream.stream_id AND e.version = actual;
 
+    PERFORM announce_append();  -- before positions are drawn
+
     RETURN QUERY
     WITH appended AS (
         INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)
@@ -70,5 +78,7 @@ BEGIN
         RETURNING events.version, events.position
     )
     SELECT max(a.version), max(a.position), false FROM appended a;
+
+    PERFORM notify_subscribers();
 END
 $$;

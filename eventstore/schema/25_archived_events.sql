@@ -1,0 +1,8 @@
+-- The archive: events of streams that nothing will be added to. They are the same facts, with the same versions and
+-- positions, in a table that appends and reads of live streams never touch.
+CREATE TABLE IF NOT EXISTS archived_events (
+    LIKE events INCLUDING CONSTRAINTS,
+    PRIMARY KEY (stream_id, version)
+);
+
+CREATE INDEX IF NOT EXISTS archived_events_by_position ON archived_events (position);

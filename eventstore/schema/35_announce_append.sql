@@ -1,0 +1,20 @@
+-- Say, before positions are drawn, behind which position they will be.
+--
+-- A position is drawn at the insert and seen at the commit, so a lower one can be seen after a higher one. Readers of
+-- the log therefore stop before the lowest position that was announced by a transaction which is still open.
+--
+-- The announcement is an advisory lock, shared, so nobody waits for it. It ends with its transaction, however that
+-- ends. Its key is the log (16 bits, of the table's oid) and the last position that anybody has drawn (48 bits).
+CREATE OR REPLACE FUNCTION announce_append() RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    log text := 'events'::regclass::oid;
+BEGIN
+    -- Once a transaction: what it draws later is higher. The setting ends with the transaction, too.
+    IF current_setting('eventstore.announced', true) IS DISTINCT FROM log THEN
+        PERFORM pg_advisory_xact_lock_shared((log::bigint << 48) | (last_value - (NOT is_called)::int))
+        FROM events_position_seq;
+        PERFORM set_config('eventstore.announced', log, true);
+    END IF;
+END
+$$;
