@@ -2,7 +2,6 @@
 -- Its row says which version the stream is at. It is also the lock: whoever appends
 -- updates this row first, so appends to one stream queue up and others pass by.
 CREATE TABLE IF NOT EXISTS streams (
-    id          text        PRIMARY KEY CHECK (char_length(id) BETWEEN 1 AND 255),
-    version     bigint      NOT NULL    CHECK (version >= 1),
-    archived_at timestamptz                                      -- since when its events are in the archive
+    id      text   PRIMARY KEY CHECK (char_length(id) BETWEEN 1 AND 255),
+    version bigint NOT NULL    CHECK (version >= 1)
 );

@@ -5,7 +5,7 @@
 CREATE TABLE IF NOT EXISTS events (
     stream_id   text        NOT NULL,
     version     bigint      NOT NULL CHECK (version >= 1),       -- the place in the stream: 1, 2, 3, ...
-    position    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY, -- the place in the whole log; see announce_append
+    position    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY, -- the place in the whole log
     id          uuid        NOT NULL,
     type        text        NOT NULL,
     data        jsonb       NOT NULL,
@@ -14,5 +14,3 @@ CREATE TABLE IF NOT EXISTS events (
     PRIMARY KEY (stream_id, version),
     UNIQUE (stream_id, id)                                       -- an event is stored once, however often it is sent
 );
-
-CREATE INDEX IF NOT EXISTS events_by_position ON events (position);  -- for those who read the log from a checkpoint

@@ -7,41 +7,16 @@ BEGIN
 END
 $$;
 
--- The one door is between the two tables: an event may leave one of them once the other one holds it, unchanged.
-CREATE OR REPLACE FUNCTION refuse_loss() RETURNS trigger
-LANGUAGE plpgsql AS $$
-DECLARE
-    lost boolean;
-BEGIN
-    IF TG_TABLE_NAME = 'events' THEN
-        lost := EXISTS (SELECT * FROM gone EXCEPT SELECT a.* FROM archived_events a JOIN gone USING (stream_id, version));
-    ELSE
-        lost := EXISTS (SELECT * FROM gone EXCEPT SELECT e.* FROM events e JOIN gone USING (stream_id, version));
-    END IF;
-    IF lost OR NOT EXISTS (SELECT FROM gone) THEN
-        RAISE EXCEPTION 'Events are facts: % on % is refused', TG_OP, TG_TABLE_NAME
-            USING ERRCODE = 'ES002', HINT = 'Append an event that corrects the earlier one, or archive the whole stream.';
-    END IF;
-    RETURN NULL;
-END
-$$;
-
 DO $$
-DECLARE
-    facts regclass;
 BEGIN
-    FOREACH facts IN ARRAY ARRAY['events', 'archived_events']::regclass[] LOOP
-        IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
-            -- Citus distributes no table that has a trigger. Privileges are the twin that works there,
-            -- for every role but a superuser, who alone can archive then.
-            EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM PUBLIC, CURRENT_USER', facts);
-        ELSE
-            EXECUTE format('CREATE OR REPLACE TRIGGER facts_stay BEFORE UPDATE OR TRUNCATE ON %s'
-                           ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', facts);
-            EXECUTE format('CREATE OR REPLACE TRIGGER no_fact_is_lost AFTER DELETE ON %s'
-                           ' REFERENCING OLD TABLE AS gone'
-                           ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_loss()', facts);
-        END IF;
-    END LOOP;
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        -- Citus distributes no table that has a trigger. Privileges are the twin that works there,
+        -- for every role but a superuser.
+        REVOKE UPDATE, DELETE, TRUNCATE ON events FROM PUBLIC, CURRENT_USER;
+    ELSE
+        CREATE OR REPLACE TRIGGER facts_stay
+            BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+    END IF;
 END
 $$;

@@ -24,7 +24,7 @@ def test_no_file_is_longer_than_200_lines(name):
 
 def test_the_whole_package_is_read_in_an_evening():
     assert len(FILES) > 5, "looked in the wrong place"
-    assert sum(map(lines, FILES)) <= 1700  # of which a third are docstrings: subscriptions and archiving came on top of the core's 1,100
+    assert sum(map(lines, FILES)) <= 1900
 
 
 def imported(file):
@@ -51,7 +51,11 @@ def test_all_that_is_public_is_there_and_listed_in_order():
 def test_every_error_of_the_package_is_an_event_store_error():
     from eventstore import errors
 
-    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    classes = [
+        each
+        for each in vars(errors).values()
+        if getattr(each, "__module__", "") == errors.__name__ and isinstance(each, type)
+    ]
     assert len(classes) > 4
     assert all(issubclass(each, eventstore.EventStoreError) for each in classes)
     assert all(each.__name__ in eventstore.__all__ for each in classes)

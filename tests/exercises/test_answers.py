@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -10,7 +11,7 @@ from workshop.answers import answer_in, reference_answer
 from workshop.checking import run_checks
 from workshop.database import CHECKOUT
 from workshop.exercises import EXERCISES, NOTEBOOKS
-from workshop.exercises.exercise import Exercise, reference_sql
+from workshop.exercises.exercise import Exercise, reference_sql, whole_schema
 
 from ..postgres import Server
 from .mistakes import Mistake, answer, failures, label
@@ -41,6 +42,8 @@ def test_the_reference_answer_passes_in_time(exercise: Exercise, postgres: Serve
 @pytest.mark.parametrize("exercise_id", [id for id, exercise in EXERCISES.items() if exercise.keeps[:7] == "schema/"])
 def test_the_file_of_the_reference_package_passes(exercise_id: str, postgres: Server) -> None:
     exercise = EXERCISES[exercise_id]
+    if "30_facts_stay.sql" in exercise.given:  # later notebooks add to what follows: it needs what they bring
+        exercise = replace(exercise, given=whole_schema())
     report = run_checks(exercise, reference_sql(exercise.keeps.removeprefix("schema/")), postgres.url)
     assert report.passed, failures(report)
 

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from eventstore import WrongExpectedVersion
 
-from .exercise import Exercise, Room, own_room
+from .exercise import Exercise, Room, own_room, whole_schema
 
 WRONG_EXPECTED_VERSION = "ES001"
 TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
@@ -859,7 +859,7 @@ EXERCISES = (
         minutes=8,
         difficulty="medium",
         keeps="store.py",
-        given=(*TABLES, "40_append_to_stream.sql"),
+        given=whole_schema(),
         checks=(
             python_appends,
             python_raises_on_a_lost_race,
