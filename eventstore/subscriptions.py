@@ -54,7 +54,7 @@ class Subscription:
         *,
         category: str | None = None,
         handles: Iterable[type] | None = None,
-        batch: int = 500,
+        batch: int = 1000,
         attempts: int = 3,
     ):
         check_name("a subscription's name", name, such_as="cashier_dashboard")

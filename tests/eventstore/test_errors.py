@@ -12,6 +12,7 @@ from eventstore import (
     EventStoreError,
     InvalidArgument,
     InvalidEvent,
+    StreamArchived,
     UnknownEventType,
     WrongExpectedVersion,
 )
@@ -33,10 +34,12 @@ def test_wrong_expected_version_survives_pickling(expected):
     assert str(back) == str(error)
 
 
+@pytest.mark.parametrize("kind", [DuplicateEvent, StreamArchived])
 @pytest.mark.parametrize("way", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy], ids=["pickle", "copy"])
-def test_duplicate_event_survives_pickling(way):
-    back = way(DuplicateEvent("account-1"))
-    assert str(back) == str(DuplicateEvent("account-1"))
+def test_what_names_a_stream_survives_pickling(way, kind):
+    back = way(kind("account-1"))
+    assert type(back) is kind
+    assert str(back) == str(kind("account-1"))
     assert back.stream_id == "account-1"
 
 
