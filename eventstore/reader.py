@@ -88,7 +88,8 @@ class Reader:
             self.log.execute("UPDATE subscriptions SET asleep = true WHERE name = %s", (self.name,))
             self._asleep = True
             return True
-        return self._notified(_NAP)
+        self._asleep = not self._notified(_NAP)  # whoever woke it may have said so in its row
+        return not self._asleep
 
     def end(self) -> None:
         """Have nobody notify this reader any more."""

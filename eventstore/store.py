@@ -134,11 +134,17 @@ class EventStore(Log):
         check_stream_id(stream_id)
         check_range(from_version, to_version, since, until)
         parameters = (stream_id, from_version, to_version, since, until, archived)
-        events = self.read("read_stream(%s, %s, %s, %s, %s, %s)", parameters)
-        if not (events or archived):  # a look that only those pay who found nothing
-            archive = self.execute("SELECT 1 FROM streams WHERE id = %s AND archived_at IS NOT NULL", (stream_id,))
-            if archive.fetchone():
+        while not (events := self.read("read_stream(%s, %s, %s, %s, %s, %s)", parameters)) and not archived:
+            # Only those who found nothing pay for a second look: is there nothing, or is it in the archive?
+            look = self.execute(
+                "SELECT EXISTS (SELECT FROM streams WHERE id = %s AND archived_at IS NOT NULL),"
+                " EXISTS (SELECT FROM read_stream(%s, %s, %s, %s, %s, %s))",
+                (stream_id, *parameters),
+            ).fetchone()
+            if look == (True, False):
                 raise StreamArchived(stream_id)
+            if look == (False, False):
+                break
         return events
 
     def stream_info(self, stream_id: str) -> StreamInfo | None:

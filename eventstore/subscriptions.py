@@ -23,9 +23,8 @@ class Subscription:
     that use one name, one works; another takes over when that one ends. A lost connection is made again.
 
     An event whose handler keeps raising is parked with the error, in the table parked_events, and the log goes on;
-    later events of the same stream do not wait for it.
+    later events of the same stream do not wait for it. Use it in a `with` block; `run()` is for a process of its own.
 
-    Use it in a `with` block; `run()` is for a process of its own.
     Args:
         name: under which the checkpoint is kept.
         connect: makes a new psycopg connection, straight to the server: a pooler may pass on no notifications.

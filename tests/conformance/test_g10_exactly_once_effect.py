@@ -1,0 +1,471 @@
+"""G10: a projection's writes and its checkpoint commit together: killed anywhere, each event has its effect once."""
+
+import random
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eventstore import rebuild
+from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
+from tests.concurrency import at_once
+from tests.subscribing import (
+    Deliveries,
+    Notes,
+    backends,
+    checkpoint,
+    eventually,
+    last_position,
+    logged,
+    parked,
+    subscription,
+)
+from workshop.read_models import AccountBalances, CashierDashboard
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def rows(store, projection):
+    return store.execute(f"SELECT * FROM {projection.table} ORDER BY 1").fetchall()
+
+
+def rebuilt(store, projection):
+    """The read model as a rebuild makes it."""
+    rebuild(store, projection)
+    return rows(store, projection)
+
+
+@pytest.fixture
+def deliveries(store):
+    deliveries = Deliveries()
+    deliveries.create(store.connection)
+    return deliveries
+
+
+@pytest.fixture
+def dashboard(store):
+    dashboard = CashierDashboard()
+    dashboard.create(store.connection)
+    return dashboard
+
+
+def append_some(store, choose, batches):
+    """Append batches of events to several streams."""
+    for _ in range(batches):
+        account, cashier = f"account-{choose.randrange(5)}", f"cashier-{choose.randrange(3)}"
+        store.append(account, [DepositRecorded(account, Decimal(n), cashier) for n in range(1, choose.randint(2, 9))])
+        if choose.random() < 0.1:
+            store.append(cashier, [CashierEmployed(cashier, f"name {choose.random()}")])
+
+
+# Killed and restarted
+
+
+@pytest.fixture
+def projecting(store, postgres, deliveries, dashboard):
+    """Run a process that keeps the dashboard and counts deliveries; it is killed in the end."""
+    store.connection.execute("CREATE SEQUENCE batches_begun")
+    store.connection.execute("CREATE TABLE batches_done (id bigint GENERATED ALWAYS AS IDENTITY)")
+    schema = store.execute("SELECT current_schema()").fetchone()[0]
+
+    @contextmanager
+    def projecting(name="reader", batch=20):
+        command = [sys.executable, "-m", "tests.eventstore.projecting_process", postgres.url, schema, name, str(batch)]
+        with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    projecting.backends = lambda observer: observer.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", (f"{schema} reader",)
+    ).fetchone()[0]
+    return projecting
+
+
+def works(process):
+    """Wait until the process was given its first events."""
+    assert process.stdout.readline() == "working\n", "it ended before it was given an event"
+
+
+def done_batches(store):
+    return store.execute("SELECT count(*) FROM batches_done").fetchone()[0]
+
+
+def begun_batches(store):
+    return store.execute("SELECT last_value - (NOT is_called)::int FROM batches_begun").fetchone()[0]
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+def test_killed_at_any_moment_and_restarted_it_ends_as_if_each_event_was_handled_once(
+    store, new_store, projecting, deliveries, dashboard, kills
+):
+    choose = random.Random(kills)
+    writer, over = new_store(), threading.Event()
+
+    def write():
+        while not over.wait(0.005):
+            append_some(writer, choose, 1)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    reached, interrupted = [0], 0
+    try:
+        for number in range(kills):
+            while last_position(store) - reached[-1] < 1500:  # it is never done, so a kill finds it at work
+                append_some(store, random.Random(number), 20)
+            begun, done = begun_batches(store), done_batches(store)
+            with projecting() as process:
+                if number % 7 == 6:  # now and then in the middle of its start
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(choose.uniform(0, 0.6))
+                else:
+                    works(process)  # its first batch is under way
+                    more = 0 if number == 0 else choose.randint(0, 8)
+                    eventually(lambda done=done, more=more: done_batches(store) >= done + more)
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(choose.choice([0, choose.uniform(0, 0.01), choose.uniform(0, 0.05)]))
+                assert process.poll() is None, "it ended by itself"
+            assert process.returncode == -9
+            eventually(lambda: projecting.backends(store.connection) == 0)  # what it had sent has come to its end
+            lost = begun_batches(store) - begun - (done_batches(store) - done)
+            assert lost in (0, 1)
+            interrupted += lost
+            reached.append(checkpoint(store))
+            assert deliveries.delivered(store) == logged(store)[: len(deliveries.delivered(store))]
+    finally:
+        over.set()
+        writing.join()
+    assert reached == sorted(reached) and len(set(reached)) > kills / 3, "it made hardly any progress between two kills"
+    assert interrupted >= kills / 5, "hardly a kill hit it at work, so this test says little"
+    assert reached[-1] < last_position(store)
+
+    with projecting(batch=500):
+        eventually(lambda: checkpoint(store) == last_position(store), within=60)
+    assert deliveries.delivered(store) == logged(store), "an event was skipped, doubled, or came out of order"
+    kept = rows(store, dashboard)
+    assert sum(count for _, _, count, _ in kept) > 1000
+    assert kept == rebuilt(store, dashboard)
+    assert parked(store) == []
+
+
+# In one transaction
+
+
+def test_nobody_sees_the_writes_without_the_checkpoint_or_the_checkpoint_without_the_writes(
+    store, connect, new_store, deliveries
+):
+    observer, seen = new_store(), []
+
+    def look(connection, events):
+        seen.append((deliveries.delivered(observer), checkpoint(observer)))
+
+    def project_and_look(connection, events):
+        deliveries.project(connection, events)
+        look(connection, events)
+
+    store.append("account-1", deposits(1, 2, 3, 4))
+    with subscription(connect, project_and_look, batch=2) as reader:
+        reader.wait_for(4)
+    look(None, None)
+    assert seen == [([], 0), ([1, 2], 2), ([1, 2, 3, 4], 4)]
+
+
+def test_a_handler_that_raises_after_writing_leaves_nothing_of_the_batch(store, connect, new_store, deliveries):
+    observer, seen = new_store(), []
+
+    def fail_at_first(connection, events):
+        seen.append((deliveries.delivered(observer), checkpoint(observer)))
+        deliveries.project(connection, events)
+        if len(seen) <= 2:
+            raise ZeroDivisionError
+
+    store.append("account-1", deposits(*range(10)))
+    notes = Notes(fail_at_first)
+    with subscription(connect, notes) as reader:
+        reader.wait_for(10)
+    assert len(notes.batches[0]) == 10
+    assert seen[:3] == [([], 0)] * 3
+    assert deliveries.delivered(store) == list(range(1, 11)) and parked(store) == []
+
+
+def test_an_event_that_is_parked_leaves_nothing_of_its_handlers_writes(store, connect, deliveries):
+    def project(connection, events):
+        deliveries.project(connection, events)
+        assert all(event.event.amount != 3 for event in events)
+
+    store.append("account-1", deposits(1, 2, 3, 4, 5))
+    with subscription(connect, project, attempts=1) as reader:
+        reader.wait_for(5)
+    assert deliveries.delivered(store) == [1, 2, 4, 5]
+    assert [position for _, position, _ in parked(store)] == [3]
+
+
+def test_a_commit_that_fails_leaves_nothing_and_is_tried_again(store, connect, deliveries):
+    """A constraint that is looked at in the commit itself, after the handler returned."""
+    store.connection.execute("CREATE TABLE late (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    tries = []
+
+    def project(connection, events):
+        deliveries.project(connection, events)
+        tries.append(len(events))
+        connection.execute("INSERT INTO late VALUES (1), (%s)", (1 if len(tries) == 1 else 2,))
+
+    store.append("account-1", deposits(1, 2, 3))
+    with subscription(connect, project, batch=3) as reader:
+        reader.wait_for(1)
+        store.connection.execute("DELETE FROM late")
+        reader.wait_for(3)
+    assert tries[0] == 3 and tries[1] == 1
+    assert sorted(deliveries.delivered(store) + [position for _, position, _ in parked(store)]) == [1, 2, 3]
+
+
+def test_a_checkpoint_that_cannot_be_moved_takes_the_handlers_writes_with_it(store, connect, deliveries):
+    store.connection.execute("""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
+        CREATE TRIGGER refuse BEFORE UPDATE ON subscriptions FOR EACH ROW EXECUTE FUNCTION refuse();
+    """)
+    store.append("account-1", deposits(1, 2, 3))
+    notes = Notes(deliveries.project)
+    reader = subscription(connect, notes, attempts=1)
+    reader.start()
+    with pytest.raises(psycopg.errors.RaiseException, match="not today"):
+        reader.wait_for(1)
+    with pytest.raises(psycopg.errors.RaiseException, match="not today"):
+        reader.stop()
+    assert notes.batches and deliveries.delivered(store) == []
+    store.connection.execute("DROP TRIGGER refuse ON subscriptions")
+    with reader:
+        reader.wait_for(3)
+    assert deliveries.delivered(store) == [1, 2, 3] and parked(store) == []
+
+
+def ends_by_method(connection):
+    connection.commit()
+
+
+def rolls_back_by_method(connection):
+    connection.rollback()
+
+
+def ends_by_sql(connection):
+    connection.execute("COMMIT")
+
+
+def rolls_back_by_sql(connection):
+    connection.execute("ROLLBACK")
+
+
+def raises_rollback(connection):
+    raise psycopg.Rollback
+
+
+@pytest.mark.parametrize("end", [ends_by_method, rolls_back_by_method, rolls_back_by_sql, raises_rollback])
+def test_a_handler_that_ends_the_transaction_is_parked_with_a_clear_error_and_nothing_is_half_done(
+    store, connect, deliveries, end
+):
+    def project(connection, events):
+        deliveries.project(connection, events)
+        if any(event.event.amount == 2 for event in events):
+            end(connection)
+
+    store.append("account-1", deposits(1, 2, 3))
+    with subscription(connect, project, attempts=2) as reader:
+        reader.wait_for(3)
+    assert deliveries.delivered(store) == [1, 3]
+    ((_, position, error),) = parked(store)
+    assert position == 2 and ("transaction" in error.lower() or "rollback" in error.lower()), error
+
+
+def test_a_handler_that_commits_by_sql_is_told_so(store, connect, deliveries):
+    """What it committed stays: it cannot be undone. But the event is parked, so that the error is seen."""
+
+    def project(connection, events):
+        deliveries.project(connection, events)
+        ends_by_sql(connection)
+
+    store.append("account-1", deposits(1))
+    with subscription(connect, project, attempts=1) as reader:
+        reader.wait_for(1)
+    ((_, position, error),) = parked(store)
+    assert position == 1 and "transaction" in error.lower(), error
+
+
+# Batches
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 500])
+def test_batches_of_any_size_give_the_same_read_model(store, connect, deliveries, dashboard, size):
+    append_some(store, random.Random(0), 40)
+
+    def project(connection, events):
+        deliveries.project(connection, events)
+        dashboard.project(connection, dashboard.wanted(events))
+
+    notes = Notes(project)
+    with subscription(connect, notes, batch=size) as reader:
+        reader.wait_for(last_position(store))
+    assert max(map(len, notes.batches)) == min(size, len(logged(store)))
+    assert deliveries.delivered(store) == logged(store)
+    assert rows(store, dashboard) == rebuilt(store, dashboard)
+
+
+def test_after_any_history_in_any_batches_the_read_model_equals_the_rebuilt_one(store, connect, new_store, dashboard):
+    """The subscription is stopped and started again between two parts of the history."""
+    amounts = st.integers(1, 10**6).map(lambda cents: Decimal(cents) / 100)
+    cashiers = st.sampled_from(["cashier-1", "cashier-2", "cashier-3"])
+    part = st.lists(
+        st.one_of(
+            st.builds(CashierEmployed, cashiers, st.sampled_from(["Anna", "Ben"])),
+            st.builds(DepositRecorded, st.just("1"), amounts, cashiers),
+            st.builds(AccountOpened, st.just("1"), st.just("PLN")),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+
+    @settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(part, st.integers(1, 15)), min_size=1, max_size=2), st.booleans())
+    def check(history, narrow):
+        for events, size in history:
+            with subscription(
+                connect,
+                lambda connection, events: dashboard.project(connection, dashboard.wanted(events)),
+                name="narrow" if narrow else "wide",
+                handles=dashboard.handles if narrow else None,
+                batch=size,
+            ) as reader:
+                for event in events:
+                    store.append(f"stream-{getattr(event, 'cashier_id', 'x')}", [event])
+                reader.wait_for(last_position(store))
+        kept = rows(store, dashboard)
+        assert kept == rebuilt(store, dashboard)
+        store.connection.execute("DELETE FROM subscriptions; DELETE FROM cashier_dashboard")
+        store.connection.execute("CREATE TABLE IF NOT EXISTS sums (total numeric)")
+        store.connection.execute("INSERT INTO sums SELECT %s", (sum(row[3] for row in kept),))
+
+    check()
+    assert store.execute("SELECT count(DISTINCT total) > 5 FROM sums").fetchone() == (True,)
+
+
+# Several under one name, and several side by side
+
+
+def test_of_two_processes_under_one_name_one_works_and_the_other_takes_over_when_it_is_killed(
+    store, projecting, deliveries, dashboard
+):
+    append_some(store, random.Random(1), 20)
+    with projecting(batch=3) as first:
+        works(first)
+        with projecting(batch=3) as second:
+            eventually(lambda: projecting.backends(store.connection) == 2)
+            append_some(store, random.Random(2), 20)
+            eventually(lambda: checkpoint(store) == last_position(store))
+            assert deliveries.delivered(store) == logged(store)
+
+            append_some(store, random.Random(3), 100)
+            first.kill()
+            last = last_position(store)
+            assert checkpoint(store) < last, "it was done before it was killed"
+            works(second)  # it had nothing to say until now
+            eventually(lambda: checkpoint(store) == last, within=5)
+            store.append("account-1", deposits(1))
+            eventually(lambda: checkpoint(store) == last_position(store))
+    assert deliveries.delivered(store) == logged(store)
+    assert rows(store, dashboard) == rebuilt(store, dashboard)
+
+
+def test_of_two_objects_under_one_name_one_works_and_the_other_takes_over_when_it_stops(store, connect, deliveries):
+    one, other = Notes(deliveries.project), Notes(deliveries.project)
+    first, second = subscription(connect, one), subscription(connect, other)
+    with second:
+        store.append("account-1", deposits(1))
+        second.wait_for(1)
+        with first:
+            eventually(lambda: backends(store.connection, first))
+            store.append("account-1", deposits(2))
+            second.wait_for(2)
+            with pytest.raises(TimeoutError, match="other process"):
+                first.wait_for(2, timeout=0.1)
+            second.stop()
+            store.append("account-1", deposits(3))
+            first.wait_for(3, timeout=5)
+    assert other.positions == [1, 2] and one.positions == [3]
+    assert deliveries.delivered(store) == [1, 2, 3]
+
+
+def test_four_under_one_name_handle_each_event_once_whoever_comes_and_goes(store, connect, new_store, deliveries):
+    """Each is stopped as soon as it has handled something, and started again."""
+    writer, over = new_store(), threading.Event()
+
+    def write():
+        try:
+            append_some(writer, random.Random(5), 150)
+        finally:
+            over.set()
+
+    def come_and_go():
+        rounds = 0
+        while not over.is_set():
+            notes = Notes(deliveries.project)
+            with subscription(connect, notes, batch=5):
+                while not (notes.batches or over.wait(0.01)):
+                    pass
+            rounds += bool(notes.batches)
+        return rounds
+
+    outcomes = at_once([write, *[come_and_go] * 4])
+    assert all(isinstance(outcome, int) for outcome in outcomes[1:]), outcomes
+    with subscription(connect, deliveries.project) as reader:
+        reader.wait_for(last_position(store))
+    assert deliveries.delivered(store) == logged(store)
+
+
+def test_subscriptions_side_by_side_are_each_complete_and_go_at_their_own_pace(store, connect, new_store):
+    every, accounts, opened, both = (Deliveries(f"deliveries_{number}") for number in range(4))
+    balances = AccountBalances()
+    for projection in (every, accounts, opened, both, balances):
+        projection.create(store.connection)
+    release = threading.Event()
+
+    def slowly(connection, events):
+        release.wait(10)
+        both.project(connection, events)
+
+    readers = [
+        subscription(connect, every.project, "every", batch=7),
+        subscription(connect, accounts.project, "accounts", category="account", batch=50),
+        subscription(connect, opened.project, "employed", handles=[CashierEmployed]),
+        subscription(connect, slowly, "deposits", category="account", handles=[DepositRecorded]),
+        subscription(connect, balances.project, "balances", handles=balances.handles),
+    ]
+    writers = [new_store() for _ in range(2)]
+    append_some(store, random.Random(10), 10)
+    for reader in readers:
+        reader.start()
+    try:
+        writes = [lambda w=w, n=n: append_some(w, random.Random(n), 40) for n, w in enumerate(writers)]
+        assert at_once(writes) == [None, None]
+        for reader in readers[:3]:
+            reader.wait_for(last_position(store))
+        assert both.delivered(store) == []
+        release.set()
+        for reader in readers:
+            reader.wait_for(last_position(store))
+    finally:
+        release.set()
+        for reader in readers:
+            reader.stop()
+    log = store.read_all(limit=10_000)
+    assert every.delivered(store) == [each.position for each in log]
+    assert accounts.delivered(store) == [each.position for each in log if each.stream_id.startswith("account-")]
+    assert opened.delivered(store) == [each.position for each in log if each.type == "CashierEmployed"]
+    assert both.delivered(store) == [each.position for each in log if each.type == "DepositRecorded"]
+    assert rows(store, balances) == rebuilt(store, balances)

@@ -1,0 +1,421 @@
+"""G11: a subscriber hears of a new event without polling, and finds its way back when its connection is lost."""
+
+import random
+import threading
+import time
+from functools import partial
+from itertools import chain, repeat
+
+import psycopg
+import pytest
+
+from eventstore import EventStore
+from tests.bank import deposits
+from tests.concurrency import at_once
+from tests.subscribing import (
+    Deliveries,
+    Notes,
+    backends,
+    checkpoint,
+    eventually,
+    last_position,
+    logged,
+    look_again,
+    parked,
+    subscription,
+)
+from workshop.bank import event_types
+
+from .unreliable_network import UnreliableNetwork
+
+
+@pytest.fixture
+def deliveries(store):
+    deliveries = Deliveries()
+    deliveries.create(store.connection)
+    return deliveries
+
+
+def asleep(observer, reader, calm=0.05):
+    """Return the one process of a subscription once it has done nothing for so many seconds."""
+
+    def is_calm():
+        before = backends(observer, reader)
+        time.sleep(calm)
+        return [row[1] for row in before] == ["idle"] and backends(observer, reader) == before
+
+    eventually(is_calm)
+    return backends(observer, reader)[0]
+
+
+# Pushed
+
+
+def test_while_idle_nothing_is_sent_to_the_server(store, connect):
+    observer = connect()
+    store.append("account-1", deposits(1))
+    notes = Notes()
+    with subscription(connect, notes) as reader:
+        reader.wait_for(1)
+        before = asleep(observer, reader, calm=0.3)
+        time.sleep(1.5)  # what is looked for is what does not happen in this time
+        assert backends(observer, reader) == [before], "something was sent while there was nothing to do"
+        store.append("account-1", deposits(2))
+        reader.wait_for(2)
+        assert asleep(observer, reader) != before, "this test could not have seen it"
+    assert notes.positions == [1, 2]
+
+
+def test_others_notifications_and_appends_that_are_rolled_back_do_not_keep_it_awake(store, connect, new_store):
+    observer, writer = connect(), new_store()
+    with subscription(connect, Notes()) as reader:
+        store.append("account-1", deposits(1))
+        reader.wait_for(1)
+        writer.execute("BEGIN")
+        writer.append("account-1", deposits(2))
+        store.append("account-2", deposits(3))  # wakes it, and it is held back
+        look_again(observer, reader)
+        writer.execute("ROLLBACK")
+        reader.wait_for(3)
+        before = asleep(observer, reader, calm=0.3)
+        writer.execute("BEGIN")
+        writer.append("account-1", deposits(2))
+        writer.execute("ROLLBACK")
+        store.execute("NOTIFY something_else; NOTIFY events")
+        time.sleep(0.3)
+        assert backends(observer, reader) == [before]
+
+
+def test_an_append_from_another_connection_reaches_the_handler_at_once(store, connect):
+    notes = Notes()
+    with subscription(connect, notes) as reader:
+        store.append("account-1", deposits(0))
+        reader.wait_for(1)
+        delays = []
+        for number in range(10):
+            asleep(store.connection, reader)
+            started = time.monotonic()
+            store.append(f"account-{number}", deposits(number))
+            notes.wait_for(number + 2)
+            delays.append(time.monotonic() - started)
+    assert max(delays) < 1, delays
+    assert min(delays) < 0.05, f"this is no push: {delays}"
+
+
+def test_each_reader_of_the_log_is_told(store, connect):
+    notes = [Notes() for _ in range(3)]
+    readers = [subscription(connect, each, f"reader-{number}") for number, each in enumerate(notes)]
+    for reader in readers:
+        reader.start()
+    try:
+        appended = store.append("account-1", deposits(1, 2))
+        for reader, each in zip(readers, notes, strict=True):
+            reader.wait_for(appended.position, timeout=1)
+            assert each.positions == [1, 2]
+    finally:
+        for reader in readers:
+            reader.stop()
+
+
+def test_an_append_in_a_transaction_reaches_the_handler_when_that_commits_and_not_before(store, connect, new_store):
+    notes, writer = Notes(), new_store(autocommit=False)
+    with subscription(connect, notes) as reader:
+        store.append("account-9", deposits(0))
+        reader.wait_for(1)
+        writer.append("account-1", deposits(1))
+        writer.append("account-2", deposits(2))
+        writer.append("account-1", deposits(3))
+        asleep(store.connection, reader)
+        assert notes.positions == [1]
+        writer.connection.commit()
+        notes.wait_for(4, timeout=1)
+    assert notes.positions == [1, 2, 3, 4]
+
+
+# Under way
+
+
+@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
+def test_an_append_that_was_under_way_when_the_first_subscription_began_is_not_missed(store, connect, new_store, ends):
+    """It was written when nobody had subscribed, so its commit notifies nobody."""
+    writer, notes = new_store(), Notes()
+    writer.execute("BEGIN")
+    writer.append("account-1", deposits(1))
+    with subscription(connect, notes) as reader:
+        look_again(store.connection, reader)
+        assert notes.events == []
+        writer.execute(ends)
+        reader.wait_for(1, timeout=1)
+        assert notes.positions == ([1] if ends == "COMMIT" else [])
+        store.append("account-1", deposits(2))
+        reader.wait_for(2, timeout=1)
+    assert notes.positions == ([1, 2] if ends == "COMMIT" else [2])
+
+
+def test_a_transaction_that_was_open_when_the_first_subscription_began_and_appends_later_is_not_missed(
+    store, connect, new_store
+):
+    writer, notes = new_store(), Notes()
+    writer.execute("BEGIN")
+    writer.execute("SELECT count(*) FROM subscriptions")
+    with subscription(connect, notes) as reader:
+        eventually(lambda: backends(store.connection, reader))
+        asleep(store.connection, reader)
+        writer.append("account-1", deposits(1))
+        writer.execute("COMMIT")
+        reader.wait_for(1, timeout=2)
+    assert notes.positions == [1]
+
+
+@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
+def test_an_append_that_an_older_open_one_holds_back_is_handled_after_that_one_ends(store, connect, new_store, ends):
+    """A rollback notifies nobody."""
+    older, notes = new_store(), Notes()
+    with subscription(connect, notes) as reader:
+        store.append("account-9", deposits(0))
+        reader.wait_for(1)
+        older.execute("BEGIN")
+        older.append("account-1", deposits(1))
+        store.append("account-2", deposits(2))
+        look_again(store.connection, reader)
+        assert notes.positions == [1] and checkpoint(store) == 1
+        older.execute(ends)
+        started = time.monotonic()
+        reader.wait_for(3)
+        assert time.monotonic() - started < 1
+    assert notes.positions == ([1, 2, 3] if ends == "COMMIT" else [1, 3])
+
+
+def test_a_writer_whose_connection_dies_holds_nobody_back(store, connect, new_store):
+    older, notes = new_store(), Notes()
+    with subscription(connect, notes) as reader:
+        older.execute("BEGIN")
+        older.append("account-1", deposits(1))
+        store.append("account-2", deposits(2))
+        look_again(store.connection, reader)
+        store.execute("SELECT pg_terminate_backend(%s)", (older.connection.info.backend_pid,))
+        reader.wait_for(2, timeout=2)
+    assert notes.positions == [2]
+
+
+# Lost connections
+
+
+def test_a_connection_that_the_server_ends_is_made_again(store, connect, deliveries):
+    with subscription(connect, deliveries.project) as reader:
+        for number in range(1, 4):
+            pid, *_ = asleep(store.connection, reader)
+            assert store.execute("SELECT pg_terminate_backend(%s)", (pid,)).fetchone() == (True,)
+            store.append("account-1", deposits(number))
+            reader.wait_for(number, timeout=5)
+    assert deliveries.delivered(store) == [1, 2, 3]
+
+
+def test_whoever_stands_by_finds_its_way_back_too_and_still_takes_over(store, connect):
+    one, other = Notes(), Notes()
+    with subscription(connect, other) as second, subscription(connect, one) as first:
+        store.append("account-1", deposits(1))
+        eventually(lambda: checkpoint(store) == 1)
+        working, standing_by = (first, second) if one.events else (second, first)
+        ((pid, *_),) = backends(store.connection, standing_by)
+        store.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        eventually(lambda: pid not in [row[0] for row in backends(store.connection, standing_by)])
+        eventually(lambda: backends(store.connection, standing_by))
+        working.stop()
+        store.append("account-1", deposits(2))
+        standing_by.wait_for(2, timeout=5)
+    assert sorted(one.positions + other.positions) == [1, 2] and one.events and other.events
+
+
+def test_a_connection_that_is_lost_in_the_middle_of_a_batch_undoes_it_and_it_comes_again(store, connect, deliveries):
+    killer = connect()
+    store.append("account-1", deposits(*range(20)))
+
+    def project_and_die(connection, events):
+        deliveries.project(connection, events)
+        if len(notes.batches) in (1, 3):
+            killer.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+            connection.execute("SELECT 1")
+
+    notes = Notes(project_and_die)
+    with subscription(connect, notes, batch=5, attempts=1) as reader:
+        reader.wait_for(20)
+    assert notes.batches[0] == notes.batches[1], "the batch came again, whole"
+    assert len(notes.events) == 30
+    assert deliveries.delivered(store) == logged(store)
+    assert parked(store) == [], "a lost connection is no fault of the event"
+
+
+def test_when_the_answer_to_a_commit_is_lost_the_batch_does_not_come_twice(store, connect, deliveries):
+    """The commit waits, for a lock that a trigger takes, while the network is told to lose the answer."""
+    store.connection.execute("""
+        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN PERFORM pg_advisory_xact_lock(hashtext(current_schema())); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON deliveries DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION wait();
+    """)
+    observer, locker = connect(), connect()
+    locker.execute("SELECT pg_advisory_lock(hashtext(current_schema()))")
+    store.append("account-1", deposits(1, 2, 3))
+    info = store.connection.info
+    with UnreliableNetwork(info) as network:
+        far = {"host": network.host, "hostaddr": network.host, "port": network.port, "sslmode": "disable"}
+        ways = chain([far], repeat({}))
+        notes = Notes(deliveries.project)
+        with subscription(lambda **how: connect(**next(ways), **how), notes) as reader:
+            ((pid, *_),) = backends(observer, reader)
+            blocked = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+            eventually(lambda: observer.execute(blocked, (pid,)).fetchone()[0])
+            assert observer.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone() == (
+                "COMMIT",
+            )
+            network.lose_the_next_answer()
+            locker.execute("SELECT pg_advisory_unlock_all()")
+            reader.wait_for(3)
+            store.append("account-1", deposits(4))
+            reader.wait_for(4)
+        assert network.lost
+    assert notes.positions == [1, 2, 3, 4]
+    assert deliveries.delivered(store) == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def own_server(server_of_its_own):
+    """A server that may be killed: `connect` to it, and `open_store` there."""
+    connections = []
+
+    def connect(**how):
+        connections.append(server_of_its_own.connect(**how))
+        return connections[-1]
+
+    server_of_its_own.own_connect = connect
+    server_of_its_own.open_store = lambda: EventStore(connect(), event_types())
+    server_of_its_own.open_store().create_schema()
+    Deliveries().create(connect())
+    yield server_of_its_own
+    for connection in connections:
+        connection.close()
+
+
+def test_a_killed_server_that_comes_back_finds_its_subscribers_again(own_server):
+    """While one is asleep and another one works; nobody appends after the restart, so nobody is notified."""
+    deliveries, store = Deliveries(), own_server.open_store()
+    begun, killed = threading.Event(), threading.Event()
+
+    def project(connection, events):
+        if any(event.event.amount == 100 for event in events) and not killed.is_set():
+            deliveries.project(connection, events)
+            begun.set()
+            killed.wait(20)  # and what it does next is done to a server that is gone
+        deliveries.project(connection, events)
+
+    asleep_ = Notes()
+    with (
+        subscription(own_server.own_connect, project, "busy", batch=10) as busy,
+        subscription(own_server.own_connect, asleep_, "idle", category="cashier") as idle,
+    ):
+        store.append("account-1", deposits(*range(25)))
+        busy.wait_for(25)
+        idle.wait_for(25)
+        store.append("account-1", deposits(100))
+        assert begun.wait(10)
+        own_server.kill()
+        killed.set()
+        time.sleep(0.5)  # some attempts to connect fail meanwhile
+        own_server.start()
+        store = own_server.open_store()
+        busy.wait_for(26, timeout=10)
+        appended = store.append("cashier-1", deposits(101))
+        busy.wait_for(appended.position, timeout=10)
+        idle.wait_for(appended.position, timeout=10)
+    assert deliveries.delivered(store) == logged(store)
+    assert [event.event.amount for event in asleep_.events] == [101]
+    assert parked(store) == []
+
+
+def test_writers_and_a_subscriber_outlive_a_killed_server_and_no_event_is_lost_or_doubled(own_server):
+    deliveries, over = Deliveries(), threading.Event()
+
+    def write(number):
+        store, count = own_server.open_store(), 0
+        while not over.is_set():
+            try:
+                store.append(f"account-{number}", deposits(count, count + 1))
+                count += 1
+            except psycopg.OperationalError:
+                while not over.wait(0.05):
+                    try:
+                        store = own_server.open_store()
+                        break
+                    except psycopg.OperationalError:
+                        pass
+        return count
+
+    def kill_and_start():
+        try:
+            for _ in range(2):
+                time.sleep(0.4)
+                own_server.kill()
+                own_server.start()
+            time.sleep(0.4)
+        finally:
+            over.set()
+
+    with subscription(own_server.own_connect, deliveries.project, batch=20) as reader:
+        outcomes = at_once([kill_and_start, partial(write, 1), partial(write, 2)])
+        store = own_server.open_store()
+        assert outcomes[0] is None and all(count > 20 for count in outcomes[1:]), outcomes
+        reader.wait_for(last_position(store), timeout=20)
+    assert deliveries.delivered(store) == logged(store)
+
+
+# At full speed
+
+
+def test_a_listener_that_starts_while_writers_run_at_full_speed_misses_nothing(store, connect, new_store, deliveries):
+    """Short appends, long transactions, and some that are rolled back; the subscription comes and goes."""
+    over = threading.Event()
+
+    def write(writer, number):
+        choose, count = random.Random(number), 0
+        while not over.is_set():
+            count += 1
+            if choose.random() < 0.7:
+                writer.append(f"account-{choose.randrange(6)}", deposits(*range(choose.randint(1, 4))))
+                continue
+            with writer.connection.transaction():
+                for part in range(choose.randint(1, 3)):
+                    writer.append(f"account-{number}-{part}", deposits(1))
+                if over.wait(choose.uniform(0, 0.01)) or choose.random() < 0.3:
+                    raise psycopg.Rollback
+        return count
+
+    def come_and_go():
+        try:
+            for turn in range(6):
+                over.wait(0.05)
+                with subscription(connect, deliveries.project, batch=100):
+                    over.wait(0.1 * turn)
+        finally:
+            over.set()
+
+    writers = [new_store() for _ in range(4)]
+    outcomes = at_once([come_and_go, *(partial(write, writer, number) for number, writer in enumerate(writers))])
+    assert outcomes[0] is None and all(count > 20 for count in outcomes[1:]), outcomes
+    half_way = len(deliveries.delivered(store))
+    with subscription(connect, deliveries.project) as reader:
+        reader.wait_for(last_position(store))
+    assert half_way > 0
+    assert deliveries.delivered(store) == logged(store)
+
+
+def test_the_last_of_many_appends_at_once_is_heard_of(store, connect, new_store):
+    """A notification that comes while the reader is at work must not get lost: nobody repeats it."""
+    writers = [new_store() for _ in range(4)]
+    notes = Notes()
+    with subscription(connect, notes, batch=3) as reader:
+        for turn in range(15):
+            appends = [partial(w.append, f"account-{n}", deposits(turn)) for n, w in enumerate(writers)]
+            last = max(appended.position for appended in at_once(appends))
+            reader.wait_for(last, timeout=2)
+    assert notes.positions == logged(store)
