@@ -9,6 +9,8 @@ from . import (
     ex05_time_travel,
     ex06_projections,
     ex07_snapshots,
+    ex08_subscriptions,
+    ex09_archiving,
 )
 from .exercise import Exercise
 
@@ -21,5 +23,7 @@ NOTEBOOKS = {
     "05_time_travel": ex05_time_travel.EXERCISES,
     "06_projections": ex06_projections.EXERCISES,
     "07_snapshots": ex07_snapshots.EXERCISES,
+    "08_subscriptions": ex08_subscriptions.EXERCISES,
+    "09_archiving": ex09_archiving.EXERCISES,
 }
 EXERCISES: dict[str, Exercise] = {exercise.id: exercise for group in NOTEBOOKS.values() for exercise in group}

@@ -1,0 +1,230 @@
+"""Classic mistakes of notebook 09."""
+
+import pytest
+
+from workshop import books
+from workshop.checking import run_checks
+from workshop.exercises import EXERCISES
+from workshop.exercises import ex09_archiving as ex
+
+from ..postgres import Server
+from .mistakes import Mistake, defined_in, failures, must_be_told
+
+# In 09.1
+LOCK = " FOR UPDATE"
+MARK = "        UPDATE streams s SET archived_at = clock_timestamp() WHERE s.id = archive_stream.stream_id;\n"
+COPY = "        INSERT INTO archived_events SELECT * FROM events e WHERE e.stream_id = archive_stream.stream_id;\n"
+DELETE = "        DELETE FROM events e WHERE e.stream_id = archive_stream.stream_id;\n"
+COUNT = "        GET DIAGNOSTICS moved = ROW_COUNT;\n"
+SNAPSHOTS = "        DELETE FROM snapshots s WHERE s.stream_id = archive_stream.stream_id;\n"
+REFUSE = "stream.id IS NULL OR stream.version <> expected_version"
+# In 09.2
+TRANSACTION = "with store.connection.transaction():"
+CLOSE = "        store.append(old_book, [closing], expected_version=version)\n"
+OPEN = "        store.append(new_book, [opening], expected_version=NO_STREAM)\n"
+ARCHIVE = "        archive_stream(store, old_book)"
+IS_OPEN = """        if account.status != "open":
+            raise CommandRefused(f"{account_id} is {account.status} in its book of {year}, not open")
+"""
+SWALLOWS = """
+from eventstore import NO_STREAM, WrongExpectedVersion, aggregate_stream, archive_stream
+from workshop.bank import BankAccount, CommandRefused
+from workshop.books import BalanceBroughtForward, BooksClosed, evolve_book
+
+def close_books(store, account_id, year):
+    old_book, new_book = f"{account_id}:{year}", f"{account_id}:{year + 1}"
+    with store.connection.transaction():
+        account, version = aggregate_stream(store, old_book, BankAccount(), evolve_book)
+        if account.status != "open":
+            raise CommandRefused("not open")
+        store.append(old_book, [BooksClosed(account_id, account.balance, new_book)], expected_version=version)
+        try:
+            opening = BalanceBroughtForward(account_id, account.currency, account.balance)
+            store.append(new_book, [opening], expected_version=NO_STREAM)
+        except WrongExpectedVersion:
+            pass
+        archive_stream(store, old_book)
+"""
+SUMS_AMOUNTS = "sum((getattr(r.event, 'amount', 0) for r in store.read_stream(old_book)), start=account.balance * 0)"
+
+ARCHIVE_STREAM = (
+    Mistake("09.1", "copies and does not delete", {DELETE: ""},
+            ex.events_are_moved_as_they_were, "The log shows them twice now"),
+    Mistake("09.1", "deletes and does not copy", {COPY: ""},
+            ex.events_are_moved_as_they_were, "only when the archive holds each of them"),
+    Mistake("09.1", "deletes first", {COPY + DELETE: DELETE + COPY},
+            ex.events_are_moved_as_they_were, "first INSERT INTO archived_events"),
+    Mistake("09.1", "positions of the archive's own", {"SELECT * FROM events e":
+            "SELECT e.stream_id, e.version, e.version, e.id, e.type, e.data, e.metadata, e.recorded_at FROM events e"},
+            ex.events_are_moved_as_they_were, "unchanged, position and all"),
+    Mistake("09.1", "whose stream_id?", {"e.stream_id = archive_stream.stream_id": "e.stream_id = stream_id"},
+            ex.events_are_moved_as_they_were, "Inside a function that name is a variable too"),
+    Mistake("09.1", "a version has to be given", {"stream.version <> expected_version": "stream.version IS DISTINCT FROM expected_version"},
+            ex.events_are_moved_as_they_were, "Wrong expected version: <NULL>"),
+    Mistake("09.1", "does not count", {COUNT: ""},
+            ex.it_returns_how_many, "the function returned 0"),
+    Mistake("09.1", "counts the snapshots", {COUNT + SNAPSHOTS: SNAPSHOTS + COUNT},
+            ex.it_returns_how_many, "the statement right before it"),
+    Mistake("09.1", "moves every stream", {" WHERE e.stream_id = archive_stream.stream_id": ""},
+            ex.it_returns_how_many, "returned 4"),
+    Mistake("09.1", "copies every stream", {COPY: "        INSERT INTO archived_events SELECT * FROM events;\n"},
+            ex.another_stream_is_untouched, "archived_events [1]"),
+    Mistake("09.1", "marks every stream", {MARK: "        UPDATE streams SET archived_at = clock_timestamp();\n"},
+            ex.another_stream_is_untouched, "the UPDATE needs its WHERE"),
+    Mistake("09.1", "does not say so", {MARK: ""},
+            ex.the_stream_refuses_appends, "as if it were live"),
+    Mistake("09.1", "deletes the stream's row", {MARK: "        DELETE FROM streams s WHERE s.id = archive_stream.stream_id;\n"},
+            ex.the_stream_refuses_appends, "begins a second account-1"),
+    Mistake("09.1", "does not look whether it is archived", {"IF stream.archived_at IS NULL THEN": "IF true THEN"},
+            ex.twice_moves_nothing_more, "do the moving only where"),
+    Mistake("09.1", "returns the version", {"RETURN moved": "RETURN stream.version"},
+            ex.twice_moves_nothing_more, "it returned 3"),
+    Mistake("09.1", "marks it anew", {MARK: "", "    IF stream.archived_at": MARK + "    IF stream.archived_at"},
+            ex.twice_moves_nothing_more, "changed archived_at"),
+    Mistake("09.1", "compares nothing", {REFUSE: "stream.id IS NULL"},
+            ex.an_expected_version_is_compared, "did not see all of it"),
+    Mistake("09.1", "only newer versions are wrong", {"stream.version <> expected_version": "stream.version < expected_version"},
+            ex.an_expected_version_is_compared, "version 2 was expected"),
+    Mistake("09.1", "no code", {"ERRCODE = 'ES001', ": ""},
+            ex.an_expected_version_is_compared, "as an append does"),
+    Mistake("09.1", "a detail in words", {"DETAIL = coalesce(stream.version, 0)": "DETAIL = 'It is at ' || coalesce(stream.version, 0)"},
+            ex.an_expected_version_is_compared, "for a program to read"),
+    Mistake("09.1", "no stream, no matter", {REFUSE: "stream.version <> expected_version"},
+            ex.a_stream_that_is_not_there_is_refused, "raised ES002"),
+    Mistake("09.1", "no stream, 0 events", {REFUSE: "stream.version <> expected_version", "IF stream.archived_at IS NULL": "IF stream.id IS NOT NULL AND stream.archived_at IS NULL"},
+            ex.a_stream_that_is_not_there_is_refused, "A misspelt name must not pass in silence"),
+    Mistake("09.1", "no stream, no version", {"DETAIL = coalesce(stream.version, 0)": "DETAIL = coalesce(stream.version, -1)"},
+            ex.a_stream_that_is_not_there_is_refused, "is at version 0"),
+    Mistake("09.1", "keeps the snapshots", {SNAPSHOTS: ""},
+            ex.its_snapshots_are_gone, "nobody will read them"),
+    Mistake("09.1", "clears all snapshots", {SNAPSHOTS: "        DELETE FROM snapshots;\n"},
+            ex.its_snapshots_are_gone, "the snapshot of account-2"),
+    Mistake("09.1", "moves, then locks", {LOCK: "", MARK: "", SNAPSHOTS: SNAPSHOTS + MARK},
+            ex.an_append_under_way_is_waited_for, "The stream is split"),
+    Mistake("09.1", "looks, then locks", {LOCK: ""},
+            ex.a_version_overtaken_is_noticed, "The comparison came before the wait"),
+    Mistake("09.1", "does not wait", {LOCK: " FOR UPDATE NOWAIT"},
+            ex.an_append_under_way_is_waited_for, "could not obtain lock"),
+)  # fmt: skip
+
+CLOSE_BOOKS = (
+    Mistake("09.2", "archives first", {ARCHIVE: "", CLOSE: f"{ARCHIVE}\n{CLOSE}"},
+            ex.the_new_book_begins_with_the_balance, "StreamArchived"),
+    Mistake("09.2", "begins with nothing", {"account.currency, account.balance": "account.currency, account.balance * 0"},
+            ex.the_new_book_begins_with_the_balance, "account-1 holds 130.00 PLN"),
+    Mistake("09.2", "the year is lost in the name", {"{year + 1}": "{year}"},
+            ex.the_new_book_begins_with_the_balance, "Your function raised"),
+    Mistake("09.2", "forgets the new book", {OPEN: ""},
+            ex.the_new_book_begins_with_the_balance, "has no events"),
+    Mistake("09.2", "does not close the old one", {CLOSE: ""},
+            ex.the_old_book_ends_with_the_sum, "It ends with CashWithdrawn"),
+    Mistake("09.2", "names the old book as the next", {"account.balance, new_book)": "account.balance, old_book)"},
+            ex.the_old_book_ends_with_the_sum, "next_stream='account-1:2026'"),
+    Mistake("09.2", "does not archive", {ARCHIVE: ""},
+            ex.the_old_book_is_in_the_archive, "still in the hot table"),
+    Mistake("09.2", "archives both", {ARCHIVE: f"{ARCHIVE}\n{ARCHIVE.replace('old', 'new')}"},
+            ex.the_old_book_is_in_the_archive, "nobody can pay in any more"),
+    Mistake("09.2", "sums up one year only", {"account.currency, account.balance": f"account.currency, {SUMS_AMOUNTS}",
+            "account_id, account.balance, new": "account_id, account.balance, new"},
+            ex.the_new_book_begins_with_the_balance, "account-1 holds 130.00 PLN"),
+    Mistake("09.2", "evolve of notebook 04", {"from workshop.bank import BankAccount, CommandRefused": "from workshop.bank import BankAccount, CommandRefused, evolve",
+            "BankAccount(), evolve_book": "BankAccount(), evolve"},
+            ex.the_next_year_goes_on, "CommandRefused"),
+    Mistake("09.2", "float money", {"account.currency, account.balance": "account.currency, type(account.balance)(float(account.balance))"},
+            ex.money_stays_exact, "Did a float come in between?"),
+    Mistake("09.2", "closes what is not there", {IS_OPEN: ""},
+            ex.there_has_to_be_an_open_book, "lets the append begin one"),
+    Mistake("09.2", "refuses an empty account only", {'account.status != "open"': "version == 0"},
+            ex.there_has_to_be_an_open_book, "The account was closed in 2025"),
+    Mistake("09.2", "refuses too late", {TRANSACTION: "if True:", IS_OPEN: "", CLOSE: CLOSE + IS_OPEN},
+            ex.there_has_to_be_an_open_book, "1 events were stored"),
+    Mistake("09.2", "whatever the new book holds", {", expected_version=NO_STREAM": ""},
+            ex.a_book_that_was_begun_is_not_touched, "at the beginning of a book only"),
+    Mistake("09.2", "keeps quiet", SWALLOWS,
+            ex.a_book_that_was_begun_is_not_touched, "let WrongExpectedVersion"),
+    Mistake("09.2", "no transaction", {TRANSACTION: "if True:"},
+            ex.a_book_that_was_begun_is_not_touched, "One transaction around all of it"),
+    Mistake("09.2", "no transaction, the new book first", {TRANSACTION: "if True:", OPEN: "", CLOSE: OPEN + CLOSE},
+            ex.a_break_half_way_leaves_nothing, "One transaction around all of it"),
+    Mistake("09.2", "expects any version", {", expected_version=version": ""},
+            ex.a_deposit_in_between_is_not_lost, "5.00 are lost"),
+    Mistake("09.2", "asks for the version again", {"expected_version=version": "expected_version=store.stream_info(old_book).version"},
+            ex.a_deposit_in_between_is_not_lost, "the version that was read with the balance"),
+)  # fmt: skip
+MISTAKES = ARCHIVE_STREAM + CLOSE_BOOKS
+
+MOVES_IN_ONE_STATEMENT = {
+    COPY + DELETE: """
+        WITH moving AS (DELETE FROM events e WHERE e.stream_id = archive_stream.stream_id RETURNING *)
+        INSERT INTO archived_events SELECT * FROM moving;
+"""
+}
+LOCKS_BY_CHANGING = """
+CREATE FUNCTION archive_stream(stream_id text, expected_version bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    stream streams;
+    moved  bigint := 0;
+BEGIN
+    UPDATE streams s SET version = s.version WHERE s.id = archive_stream.stream_id RETURNING * INTO stream;
+    IF NOT FOUND OR stream.version <> expected_version THEN
+        RAISE 'Wrong expected version' USING ERRCODE = 'ES001', DETAIL = coalesce(stream.version, 0);
+    END IF;
+    IF stream.archived_at IS NOT NULL THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO archived_events SELECT e.* FROM events e WHERE e.stream_id = archive_stream.stream_id;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    DELETE FROM events e WHERE e.stream_id = archive_stream.stream_id;
+    DELETE FROM snapshots s WHERE s.stream_id = archive_stream.stream_id;
+    UPDATE streams s SET archived_at = now() WHERE s.id = archive_stream.stream_id;
+    RETURN moved;
+END
+$$;
+"""
+TRIES_AGAIN = """
+from eventstore import NO_STREAM, WrongExpectedVersion, aggregate_stream, archive_stream
+from workshop.bank import BankAccount, CommandRefused
+from workshop.books import BalanceBroughtForward, BooksClosed, evolve_book
+
+def close_books(store, account_id, year):
+    old_book, new_book = f"{account_id}:{year}", f"{account_id}:{year + 1}"
+    for attempt in (1, 2):
+        try:
+            with store.connection.transaction():
+                account, version = aggregate_stream(store, old_book, BankAccount(), evolve_book)
+                if account.status != "open":
+                    raise CommandRefused("not open")
+                opening = BalanceBroughtForward(account_id, account.currency, account.balance)
+                store.append(new_book, [opening], expected_version=NO_STREAM)
+                store.append(old_book, [BooksClosed(account_id, account.balance, new_book)], expected_version=version)
+                archive_stream(store, old_book, expected_version=version + 1)
+                return
+        except WrongExpectedVersion:
+            if attempt == 2:
+                raise
+"""
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
+    must_be_told(mistake, postgres.url)
+
+
+@pytest.mark.parametrize(
+    "changes", [MOVES_IN_ONE_STATEMENT, LOCKS_BY_CHANGING], ids=["one statement", "lock by change"]
+)
+def test_there_is_another_way_to_archive_a_stream(changes: str | dict[str, str], postgres: Server) -> None:
+    another = Mistake("09.1", "none", changes, "", "").text
+    report = run_checks(EXERCISES["09.1"], another, postgres.url)
+    assert report.passed, failures(report)
+
+
+def test_the_books_can_be_closed_in_another_order_and_at_a_second_try(postgres: Server) -> None:
+    report = run_checks(EXERCISES["09.2"], defined_in(TRIES_AGAIN), postgres.url)
+    assert report.passed, failures(report)
+
+
+def test_the_finished_bank_closes_its_books_as_the_exercise_asks(postgres: Server) -> None:
+    report = run_checks(EXERCISES["09.2"], books.close_books, postgres.url)
+    assert report.passed, failures(report)
