@@ -62,7 +62,8 @@ class EventTypes:
 
     def names(self, classes: Iterable[type]) -> list[str]:
         """Return all names under which events of these classes, or of subclasses, are stored."""
-        return [name for name, decoder in self._decoders.items() if issubclass(decoder.type, tuple(classes))]
+        wanted = tuple(classes)
+        return [name for name, decoder in self._decoders.items() if issubclass(decoder.type, wanted)]
 
     def encode(self, event: object) -> tuple[str, bytes]:
         """Return the name of the event's type and the event as JSON.

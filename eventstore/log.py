@@ -45,7 +45,7 @@ class Log:
             limit: how many events at most.
             category: read only streams whose id has this before its first dash.
             event_types: read only events of these classes.
-            up_to: the last position to read, as settled_position gave it; by default it is asked for.
+            up_to: what settled_position gave, where it was asked already: beyond it, events would be skipped.
 
         Raises:
             UnknownEventType: an event's type is not registered, or none of `event_types` is.
@@ -93,6 +93,8 @@ def names_of(types: EventTypes, category: str | None, event_types: Iterable[type
             raise InvalidArgument(f"a category ends before the first dash of a stream id: {category!r} has one")
     if event_types is None:
         return None
+    if isinstance(event_types, type):
+        raise InvalidArgument(f"event types are a list of classes: write [{event_types.__name__}] for one")
     if not (names := types.names(event_types)):
         raise UnknownEventType("none of the event types to read is registered: add them to EventTypes(...)")
     return names

@@ -4,7 +4,8 @@
 -- the log therefore stop before the lowest position that was announced by a transaction which is still open.
 --
 -- The announcement is an advisory lock, shared, so nobody waits for it. It ends with its transaction, however that
--- ends. Its key is the log (16 bits, of the table's oid) and the last position that anybody has drawn (48 bits).
+-- ends. Its key is the log (16 bits, of the table's oid) and the last position that anybody has drawn (48 bits). The
+-- sequence must give out positions one by one, as an identity column does: CACHE would let a session draw old ones.
 CREATE OR REPLACE FUNCTION announce_append() RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -12,7 +12,8 @@ $$;
 CREATE OR REPLACE FUNCTION notify_subscribers() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM subscriptions WHERE asleep) THEN
+    -- Above READ COMMITTED we see the subscriptions of when the transaction began.
+    IF current_setting('transaction_isolation') NOT LIKE 'read %' OR EXISTS (SELECT FROM subscriptions WHERE asleep) THEN
         PERFORM pg_notify(events_channel(), '');
     END IF;
 END

@@ -167,6 +167,19 @@ def test_a_transaction_that_was_open_when_the_first_subscription_began_and_appen
     assert notes.positions == [1]
 
 
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_writer_who_sees_the_past_wakes_a_reader_that_fell_asleep_since(store, connect, new_store, level):
+    observer, writer, notes = connect(), new_store(), Notes()
+    writer.execute(f"BEGIN ISOLATION LEVEL {level}")
+    writer.execute("SELECT FROM subscriptions")
+    with subscription(connect, notes) as reader:
+        asleep(observer, reader)
+        appended = writer.append("account-1", deposits(1))
+        writer.execute("COMMIT")
+        reader.wait_for(appended.position)
+    assert notes.positions == [1]
+
+
 @pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
 def test_an_append_that_an_older_open_one_holds_back_is_handled_after_that_one_ends(store, connect, new_store, ends):
     """A rollback notifies nobody."""

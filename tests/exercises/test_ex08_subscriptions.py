@@ -1,0 +1,236 @@
+"""Classic mistakes of notebook 08."""
+
+import pytest
+
+from workshop.checking import run_checks
+from workshop.exercises import EXERCISES
+from workshop.exercises import ex08_subscriptions as ex
+
+from ..postgres import Server
+from .mistakes import Mistake, defined_in, failures, must_be_told
+
+# In 08.2
+THE_SEQUENCE = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
+LEAST = "least(drawn, min((classid::bigint & 65535) << 32 | objid::bigint))"
+DATABASE = "\n      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+THIS_LOG = "\n      AND classid::bigint >> 16 = 'events'::regclass::oid::bigint & 65535"
+WHERE = "\n    WHERE locktype = 'advisory' AND objsubid = 1" + DATABASE + THIS_LOG + ";\n"
+FRAME = """
+CREATE OR REPLACE FUNCTION settled_position(OUT settled bigint, OUT drawn bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+%s
+END
+$$;
+"""
+NOBODY_IS_ASKED = FRAME % (THE_SEQUENCE + "    settled := drawn;")
+STOPS_AT_A_HOLE = (
+    FRAME
+    % f"""{THE_SEQUENCE}
+    SELECT coalesce(min(p) - 1, drawn) INTO settled
+    FROM generate_series(1, drawn) p
+    WHERE NOT EXISTS (SELECT FROM events e WHERE e.position = p);
+"""
+)
+LOCKS_FIRST = (
+    FRAME
+    % f"""
+    SELECT min((classid::bigint & 65535) << 32 | objid::bigint) INTO settled
+    FROM pg_locks{WHERE}
+{THE_SEQUENCE}
+    settled := least(settled, drawn);
+"""
+)
+# In 08.3
+TRANSACTION = "    with log.connection.transaction():\n"
+HANDLE = "        if events:\n            handler(log.connection, events)\n"
+REACHED = "events[-1].position if len(events) == size else max(checkpoint, settled)"
+SETTLED = "        settled = log.settled_position().settled\n"
+READ = "        events = log.read_all(after=checkpoint, limit=size, up_to=settled, **wanted)\n"
+
+HANDLE_NEXT = """
+def handle_next(log, name, handler, size, **wanted):
+    with log.connection.transaction():
+        (checkpoint,) = log.connection.execute(
+            "SELECT checkpoint FROM subscriptions WHERE name = %s", (name,)
+        ).fetchone()
+        settled = log.settled_position().settled
+        events = log.read_all(after=checkpoint, limit=size, up_to=settled, **wanted)
+        reached = events[-1].position if len(events) == size else max(checkpoint, settled)
+        {first}
+    {second}
+    return reached
+"""
+UPDATE = """log.connection.execute("UPDATE subscriptions SET checkpoint = %s WHERE name = %s", (reached, name))"""
+CALL = "if events: handler(log.connection, events)"
+# In 08.4
+LISTEN = """    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))\n"""
+LOOK = "        while step():\n            pass\n"
+WAIT = """        while not stopped():
+            if any(connection.notifies(timeout=0.05, stop_after=1)):
+                break"""
+
+READ_THE_LOG = (
+    Mistake("08.1", "one stream alone", {"WHERE position": "WHERE stream_id = 'account-1' AND position"},
+            ex.all_streams_are_read, "events of account-1"),
+    Mistake("08.1", "one type alone", {"WHERE position": "WHERE type = 'DepositRecorded' AND position"},
+            ex.all_streams_are_read, "events of account-1, account-2"),
+    Mistake("08.1", "the checkpoint once more", {"position > after": "position >= after"},
+            ex.it_goes_on_after_the_checkpoint, "position > after"),
+    Mistake("08.1", "from the beginning", {"WHERE position > after": "WHERE position > 0"},
+            ex.it_goes_on_after_the_checkpoint, "the event at 2 again"),
+    Mistake("08.1", "no order", {"    ORDER BY position\n": ""},
+            ex.in_the_order_of_positions, "They came as [3, 1, 4, 2]"),
+    Mistake("08.1", "the order of moments", {"ORDER BY position": "ORDER BY recorded_at"},
+            ex.in_the_order_of_positions, "moments are no order"),
+    Mistake("08.1", "stream by stream", {"ORDER BY position": "ORDER BY stream_id, version"},
+            ex.in_the_order_of_positions, "They came as [4, 3, 1, 2]"),
+    Mistake("08.1", "the newest first", {"ORDER BY position": "ORDER BY position DESC"},
+            ex.it_goes_on_after_the_checkpoint, "returned [4, 3]"),
+    Mistake("08.1", "no end", {"LIMIT max_count": ""},
+            ex.no_more_than_asked_for, "It returned [2, 3, 4, 5]"),
+    Mistake("08.1", "the limit before the order",
+            {"FROM events\n    WHERE position > after\n    ORDER BY position\n    LIMIT max_count":
+             "FROM (SELECT * FROM events ORDER BY position LIMIT max_count) e WHERE position > after ORDER BY position"},
+            ex.no_more_than_asked_for, "the first ones in order"),
+    Mistake("08.1", "counts positions", {"LIMIT max_count": "", "WHERE position > after": "WHERE position > after AND position <= after + max_count"},
+            ex.a_hole_is_stepped_over, "It returned nothing"),
+)  # fmt: skip
+
+HOW_FAR_THE_LOG_IS_SETTLED = (
+    Mistake("08.2", "is_called is forgotten", {"last_value - (NOT is_called)::int": "last_value"},
+            ex.an_empty_log, "drawn should be 0. It is 1"),
+    Mistake("08.2", "NULL where nothing is open", {LEAST: "min((classid::bigint & 65535) << 32 | objid::bigint)"},
+            ex.an_empty_log, "It is None"),
+    Mistake("08.2", "drawn is never set", {THE_SEQUENCE: ""},
+            ex.an_empty_log, "drawn should be 0. It is None"),
+    Mistake("08.2", "0 where nothing is open", {LEAST: "coalesce(min((classid::bigint & 65535) << 32 | objid::bigint), 0)"},
+            ex.nothing_open, "settled is 0"),
+    Mistake("08.2", "the last event instead of the sequence",
+            {THE_SEQUENCE: "    SELECT coalesce(max(position), 0) INTO drawn FROM events;\n"},
+            ex.an_open_append_holds_back, "The sequence knows"),
+    Mistake("08.2", "as far as there are events", {LEAST: "(SELECT coalesce(max(position), 0) FROM events)", WHERE: ";\n", "INTO settled\n    FROM pg_locks": "INTO settled"},
+            ex.an_open_append_holds_back, "settled should be 1. It is 4"),
+    Mistake("08.2", "nobody is asked", NOBODY_IS_ASKED,
+            ex.an_open_append_holds_back, "settled should be 1. It is 5"),
+    Mistake("08.2", "what was announced is drawn already", {"min((classid::bigint & 65535) << 32 | objid::bigint)": "min((classid::bigint & 65535) << 32 | objid::bigint) - 1"},
+            ex.an_open_append_holds_back, "settled should be 1"),
+    Mistake("08.2", "the lower half alone, with the log in it", {"(classid::bigint & 65535) << 32 | objid::bigint": "classid::bigint << 32 | objid::bigint"},
+            ex.an_open_append_holds_back, "settled should be"),
+    Mistake("08.2", "waits until nobody is open", {THE_SEQUENCE: "    LOCK TABLE events IN SHARE MODE;\n" + THE_SEQUENCE},
+            ex.an_open_append_holds_back, "wait for nobody"),
+    Mistake("08.2", "the highest announcement", {"min((classid": "max((classid"},
+            ex.the_lowest_counts, "the lowest"),
+    Mistake("08.2", "any announcement", {LEAST: "coalesce((classid::bigint & 65535) << 32 | objid::bigint, drawn)", WHERE: WHERE[:-2] + " ORDER BY 1 DESC LIMIT 1;\n    settled := coalesce(settled, drawn);\n"},
+            ex.the_lowest_counts, "the lowest"),
+    Mistake("08.2", "stops at a hole", STOPS_AT_A_HOLE,
+            ex.a_hole_stalls_nobody, "nothing will ever be there"),
+    Mistake("08.2", "the announcements of all logs", {THIS_LOG: ""},
+            ex.others_do_not_count, "another log in this database"),
+    Mistake("08.2", "locks of two numbers", {" AND objsubid = 1": ""},
+            ex.others_do_not_count, "objsubid 2"),
+    Mistake("08.2", "all databases", {DATABASE: ""},
+            ex.others_do_not_count, "pg_locks shows all databases"),
+    Mistake("08.2", "the locks first", LOCKS_FIRST,
+            ex.the_sequence_first, "First see which positions there are"),
+)  # fmt: skip
+
+HANDLE_AND_MOVE_THE_CHECKPOINT = (
+    Mistake("08.3", "from the beginning", {"after=checkpoint": "after=0"},
+            ex.the_next_events_are_handled, "[[1, 2, 3]]"),
+    Mistake("08.3", "one past the checkpoint", {"after=checkpoint": "after=checkpoint + 1"},
+            ex.the_next_events_are_handled, "[[3]]"),
+    Mistake("08.3", "an event at a time", {"handler(log.connection, events)": "[handler(log.connection, [event]) for event in events]"},
+            ex.the_next_events_are_handled, "called once"),
+    Mistake("08.3", "the handler is forgotten", {HANDLE: ""},
+            ex.the_next_events_are_handled, "called with nothing"),
+    Mistake("08.3", "the checkpoint stays", {"SET checkpoint = %s WHERE name = %s": "SET checkpoint = checkpoint + 0 * %s WHERE name = %s"},
+            ex.the_checkpoint_moves, "the table says checkpoint 0"),
+    Mistake("08.3", "moves everybody's checkpoint", {"SET checkpoint = %s WHERE name = %s": "SET checkpoint = %s WHERE name <> %s OR true"},
+            ex.the_checkpoint_moves, "`neighbour`"),
+    Mistake("08.3", "returns nothing", {"    return reached": ""},
+            ex.the_checkpoint_moves, "It returned None"),
+    Mistake("08.3", "moves to the settled position, whatever was read", {REACHED: "max(checkpoint, settled)"},
+            ex.no_more_than_size, "Where the batch is full there may be more"),
+    Mistake("08.3", "reads all", {"limit=size, ": ""},
+            ex.no_more_than_size, "[[1, 2, 3, 4, 5]]"),
+    Mistake("08.3", "counts events", {REACHED: "checkpoint + size"},
+            ex.the_checkpoint_moves, "the table says checkpoint 100"),
+    Mistake("08.3", "calls the handler for nothing", {"if events:": "if True:"},
+            ex.nothing_new, "was called with [[]]"),
+    Mistake("08.3", "the last event of none", {REACHED: "events[-1].position"},
+            ex.nothing_new, "IndexError"),
+    Mistake("08.3", "wants everything", {", **wanted)\n        if": ")\n        if"},
+            ex.others_are_passed_by, "Pass **wanted on"),
+    Mistake("08.3", "stays where its last event was", {REACHED: "events[-1].position if events else checkpoint"},
+            ex.others_are_passed_by, "again and again"),
+    Mistake("08.3", "reads what was drawn", {"settled_position().settled": "settled_position().drawn"},
+            ex.an_append_under_way_is_waited_for, "`settled` is what can be read"),
+    Mistake("08.3", "the checkpoint goes back", {"max(checkpoint, settled)": "settled"},
+            ex.the_checkpoint_never_goes_back, "Never move it back"),
+    Mistake("08.3", "asks how far after it has read",
+            {SETTLED: "", READ: READ.replace(", up_to=settled", "") + SETTLED},
+            ex.an_append_meanwhile_is_not_skipped, "Ask for the settled position first"),
+    Mistake("08.3", "swallows the error", {HANDLE: "        try:\n            if events: handler(log.connection, events)\n        except Exception:\n            pass\n"},
+            ex.a_handler_that_raises_changes_nothing, "let the error go"),
+    Mistake("08.3", "the checkpoint first, in a transaction of its own", HANDLE_NEXT.format(first=UPDATE, second=CALL),
+            ex.a_handler_that_raises_changes_nothing, "will never be handled"),
+    Mistake("08.3", "no transaction", {TRANSACTION: "    if True:\n"},
+            ex.a_handler_that_raises_changes_nothing, "written twice"),
+    Mistake("08.3", "the handler and the checkpoint in two transactions", HANDLE_NEXT.format(first=CALL, second=UPDATE),
+            ex.both_or_none, "One transaction, around both"),
+    Mistake("08.3", "the checkpoint is read and not locked", {" FOR UPDATE": ""},
+            ex.two_workers_take_turns, "FOR UPDATE"),
+    Mistake("08.3", "a lock that others can have, too", {" FOR UPDATE": " FOR KEY SHARE"},
+            ex.two_workers_take_turns, "FOR UPDATE"),
+)  # fmt: skip
+
+SLEEP_UNTIL_THE_BELL_RINGS = (
+    Mistake("08.4", "waits first", {LOOK: "", WAIT: WAIT + "\n" + LOOK},
+            ex.it_looks_at_once, "right at the beginning"),
+    Mistake("08.4", "the name is not quoted", {LISTEN: '    connection.execute(f"LISTEN {channel}")\n'},
+            ex.it_looks_at_once, "syntax error"),
+    Mistake("08.4", "never ends", {"while not stopped()": "while True"},
+            ex.it_looks_at_once, "follow has not ended"),
+    Mistake("08.4", "one step a ring", {LOOK: "        step()\n"},
+            ex.until_there_is_no_more, "while step(): pass"),
+    Mistake("08.4", "all of it at first, then one step a ring", {"    while not stopped():\n        while step():\n            pass\n": "    while step():\n        pass\n    while not stopped():\n", WAIT: WAIT + "\n        step()"},
+            ex.a_notification_wakes_it, "can stand for many events"),
+    Mistake("08.4", "does not listen", {LISTEN: ""},
+            ex.a_notification_wakes_it, "LISTEN on the channel"),
+    Mistake("08.4", "listens elsewhere", {"sql.Identifier(channel)": "sql.Identifier('events')"},
+            ex.a_notification_wakes_it, "LISTEN on the channel"),
+    Mistake("08.4", "looks only once", {"                break": "                pass"},
+            ex.a_notification_wakes_it, "was not called again"),
+    Mistake("08.4", "looks, then listens", {LISTEN: "", LOOK: LOOK + LISTEN.replace("    conn", "        conn")},
+            ex.listen_before_the_first_look, "First LISTEN, then look"),
+    Mistake("08.4", "waits for ever", {"timeout=0.05, ": ""},
+            ex.it_ends_when_told, "follow has not ended"),
+    Mistake("08.4", "polls", {WAIT: "        import time\n        time.sleep(0.05)\n"},
+            ex.while_idle_it_does_nothing, "That is polling"),
+    Mistake("08.4", "looks after every wait", {WAIT: "        any(connection.notifies(timeout=0.05, stop_after=1))\n"},
+            ex.while_idle_it_does_nothing, "without a notification"),
+)  # fmt: skip
+
+MISTAKES = READ_THE_LOG + HOW_FAR_THE_LOG_IS_SETTLED + HANDLE_AND_MOVE_THE_CHECKPOINT + SLEEP_UNTIL_THE_BELL_RINGS
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
+    must_be_told(mistake, postgres.url)
+
+
+def test_notifications_can_be_taken_as_they_come(postgres: Server) -> None:
+    answer = defined_in("""
+from psycopg import sql
+
+def follow(connection, channel, step, stopped):
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+    rung = True
+    while not stopped():
+        while rung and step():
+            pass
+        rung = bool(list(connection.notifies(timeout=0.05)))
+""")
+    report = run_checks(EXERCISES["08.4"], answer, postgres.url)
+    assert report.passed, failures(report)
