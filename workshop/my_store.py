@@ -43,14 +43,20 @@ class Part:
     """A part of the store, and whose it is.
 
     Attributes:
-        name: its file, such as "schema/10_streams.sql", or file and function.
+        file: where it is, or would be, in my_eventstore/.
+        function: the function's name, "" for SQL.
         exercise: the last exercise about it, "" where no exercise asks for it.
         yours: whether it is the learner's.
     """
 
-    name: str
+    file: str
+    function: str
     exercise: str
     yours: bool
+
+    def __str__(self) -> str:
+        exercise = f" ({self.exercise})" if self.exercise else ""
+        return f"{self.file}{': ' if self.function else ''}{self.function}{exercise}"
 
 
 class YourStore(EventStore):
@@ -75,17 +81,20 @@ class YourStore(EventStore):
         Raises:
             WorkshopError: an SQL file does not run, and which one.
         """
-        if self.execute("SELECT to_regclass('events')").fetchone() == (None,):
-            for name, text in self.parts.scripts.items():
-                if name == "32_one_door.sql" and not self._wall_is_whole():
-                    continue
-                self._run(name, text)
-            if self.execute(
-                "SELECT to_regprocedure('read_stream(text, bigint, bigint, timestamptz, timestamptz, boolean)')"
-            ).fetchone() == (None,):
-                self._run(_SIXTH_PARAMETER.name, _SIXTH_PARAMETER.read_text(encoding="utf-8"))
-        for projection in self.projections:
-            projection.create(self.connection)
+        with self.connection.transaction():
+            if self.execute("SELECT to_regclass('events')").fetchone() == (None,):
+                self._run_scripts()
+            for projection in self.projections:
+                projection.create(self.connection)
+
+    def _run_scripts(self) -> None:
+        for name, text in self.parts.scripts.items():
+            if name == "32_one_door.sql" and not self._wall_is_whole():
+                continue
+            self._run(name, text)
+        whole = "read_stream(text, bigint, bigint, timestamptz, timestamptz, boolean)"
+        if self.execute("SELECT to_regprocedure(%s)", (whole,)).fetchone() == (None,):
+            self._run(_SIXTH_PARAMETER.name, _SIXTH_PARAMETER.read_text(encoding="utf-8"))
 
     def append(
         self,
@@ -161,8 +170,8 @@ class YourStore(EventStore):
                 raise _broken(f"schema/{name}", f"does not run: {error.diag.message_primary or error}") from None
             raise WorkshopError(
                 f"{name} of the reference does not run on top of your files: {error.diag.message_primary or error}.",
-                "Compare your files in my_eventstore/schema/ with those of eventstore/schema/: does one of yours give a "
-                "table or function another name?",
+                "Does one of yours give a table or function another name? Compare my_eventstore/schema/ with "
+                "eventstore/schema/.",
             ) from None
 
 
@@ -173,7 +182,7 @@ class Parts:
         scripts: the SQL to run, by the names of the files, in their order.
         own_scripts: which of these are the learner's.
         functions: the learner's Python functions, by the names of FUNCTIONS.
-        parts: all parts that an exercise is about, and whose each of them is.
+        parts: all of them, and whose each of them is.
 
     Raises:
         WorkshopError: a Python file does not load.
@@ -190,7 +199,7 @@ class Parts:
                 self.own_scripts.add(path.name)
         self.scripts = dict(sorted(self.scripts.items()))
         self.parts = [
-            Part(f"schema/{name}", asked_for[name].id if name in asked_for else "", name in self.own_scripts)
+            Part(f"schema/{name}", "", asked_for[name].id if name in asked_for else "", name in self.own_scripts)
             for name in self.scripts
         ]
         self.functions: dict[str, Callable] = {}
@@ -199,7 +208,7 @@ class Parts:
             path = folder / exercise.keeps
             if path.is_file() and _is_finished(path, exercise):
                 self.functions[name] = _load(path, name)
-            self.parts.append(Part(f"{exercise.keeps}: {name}()", exercise_id, name in self.functions))
+            self.parts.append(Part(exercise.keeps, name, exercise_id, name in self.functions))
 
     def open(
         self, connection: psycopg.Connection, types: EventTypes, projections: Iterable[Projection] = ()

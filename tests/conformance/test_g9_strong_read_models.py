@@ -280,14 +280,14 @@ def test_writers_of_many_streams_lose_no_update_in_a_row_that_they_share(store, 
 
 def test_a_read_model_that_is_made_anew_from_the_log_is_the_one_that_was_kept(store, open_store, function):
     rebuild = function("rebuild")
-    projections = AccountBalances(), CashierDashboard()
-    live = open_store(*projections)
+    numbers = {AccountBalances(): "balance", CashierDashboard(): "total"}
+    live = open_store(*numbers)
     for number in range(1, 21):
         account = f"account-{number % 3}"
         live.append(account, [DepositRecorded(account, Decimal(number), f"cashier-{number % 4}")])
-    for projection in projections:
+    for projection, number in numbers.items():
         query = f"SELECT * FROM {projection.table} ORDER BY 1"
         kept = store.connection.execute(query).fetchall()
-        store.connection.execute(f"DELETE FROM {projection.table}")
+        store.connection.execute(f"UPDATE {projection.table} SET {number} = 7")
         rebuild(store, projection)
         assert store.connection.execute(query).fetchall() == kept
