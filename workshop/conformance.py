@@ -149,8 +149,9 @@ def _run_group(store: str, files: Iterable[str]) -> list[dict[str, Any]]:
 def arguments(store: str, files: Iterable[str], outcomes: Path) -> list[str]:
     """Return pytest's arguments to test a store on the server at DATABASE_URL."""
     return [
-        "-q", "-p", "no:cacheprovider", "-p", "tests.conformance.outcomes", f"--outcomes={outcomes}",
-        f"--store={store}", "--postgres=url", "-k", _WITHOUT, *(str(CHECKOUT / _FOLDER / file) for file in files),
+        "-q", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-k", _WITHOUT,
+        "-p", "tests.conformance.outcomes", f"--outcomes={outcomes}", f"--store={store}", "--postgres=url",
+        *(str(CHECKOUT / _FOLDER / file) for file in files),
     ]  # fmt: skip
 
 

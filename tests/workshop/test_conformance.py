@@ -1,8 +1,5 @@
 """Which guarantees a store keeps: learners are told what theirs misses, in their words, and what of it is theirs."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import pytest
 
 from workshop import kept
 from workshop.answers import reference_answer
-from workshop.conformance import Conformance, arguments, conformance, read_outcomes
+from workshop.conformance import Conformance, arguments, conformance, main, read_outcomes
 from workshop.database import CHECKOUT
 from workshop.errors import WorkshopError
 from workshop.exercises import EXERCISES
@@ -234,17 +231,19 @@ def test_what_there_is_not_is_refused(given) -> None:
 # The report itself
 
 
-def test_in_a_shell_it_prints_text_and_says_by_its_exit_code_whether_all_is_met(solve, change) -> None:
+def test_in_a_shell_it_prints_text_and_says_by_its_exit_code_whether_all_is_met(
+    solve, change, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
     solve("02.5")
     change("schema/50_read_stream.sql", "ORDER BY e.version", "ORDER BY e.version DESC")
-    done = subprocess.run(
-        [sys.executable, "-m", "workshop.conformance", "my_eventstore", "G2"],
-        cwd=CHECKOUT, env=os.environ, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 1 and done.stderr == ""
-    assert done.stdout.startswith("Your event store: 0 of 1 guarantee met\n  ✗ missed: G2 Read your writes:")
-    assert "Look at schema/50_read_stream.sql (02.5)." in done.stdout
-    assert "Traceback" not in done.stdout
+    monkeypatch.setattr("sys.argv", ["conformance", "my_eventstore", "G2"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    shown = said()
+    assert shown.startswith("Your event store: 0 of 1 guarantee met\n  ✗ missed: G2 Read your writes:")
+    assert "Look at schema/50_read_stream.sql (02.5)." in shown
+    assert "Traceback" not in shown
 
 
 def test_in_jupyterlab_it_is_a_table_with_words_and_signs(solve, change, report) -> None:
