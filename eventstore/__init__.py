@@ -16,7 +16,6 @@ from .errors import (
 from .events import EventTypes
 from .log import Log
 from .projections import Projection, rebuild
-from .reader import replay
 from .records import Appended, LogPosition, RecordedEvent, StreamInfo
 from .snapshots import aggregate_with_snapshots
 from .store import EventStore
@@ -48,6 +47,5 @@ __all__ = [
     "archive_stream",
     "handle",
     "rebuild",
-    "replay",
     "restore_stream",
 ]

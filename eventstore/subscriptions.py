@@ -1,21 +1,19 @@
 """Subscriptions: readers of the log that stay: they catch up, sleep until notified, and outlive failures."""
 
 from collections.abc import Callable, Iterable
-from contextlib import closing
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Thread, current_thread
 
 import psycopg
 
 from .arguments import check_name, check_version
 from .events import EventTypes
-from .log import Log, names_of
+from .log import names_of
+from .projections import Projection
 from .reader import Handler, Reader
 
 # In seconds
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0  # until the next attempt, doubled each time
 _STANDBY = 1.0  # between two looks whether the process that works under our name has ended
-_HELD_BACK = 0.02  # between two looks at an append that is under way: if it is rolled back, nobody is told
-_ALIVE = 0.1  # between two looks whether stop() was called; nothing is sent to the server
 
 
 class Subscription:
@@ -27,8 +25,7 @@ class Subscription:
     An event whose handler keeps raising is parked with the error, in the table parked_events, and the log goes on;
     later events of the same stream do not wait for it.
 
-    Use it in a `with` block, or call `start()` and `stop()`; `run()` is for a process that does nothing else.
-
+    Use it in a `with` block; `run()` is for a process of its own.
     Args:
         name: under which the checkpoint is kept.
         connect: makes a new psycopg connection, straight to the server: a pooler may pass on no notifications.
@@ -58,13 +55,12 @@ class Subscription:
         attempts: int = 3,
     ):
         check_name("a subscription's name", name, such_as="cashier_dashboard")
+        wanted = {"category": category, "event_types": None if handles is None else tuple(handles)}
+        names_of(types, **wanted)
         self.name = name
         self.connect = connect
-        self.types = types
-        self.handler = handler
         self.checkpoint = 0  # the last position that is handled, as far as this object knows
-        self._wanted = {"category": category, "event_types": None if handles is None else tuple(handles)}
-        names_of(types, **self._wanted)
+        self._reader = lambda: Reader(connect(), types, name, handler, wanted)
         self._batch = check_version("batch", batch, lowest=1)
         self._attempts = check_version("attempts", attempts, lowest=1)
         self._stopping = Event()
@@ -79,21 +75,14 @@ class Subscription:
             psycopg.Error: there is no connection to be had, or no schema in it.
         """
         if self._thread is None:
-            self._stopping.clear()
-            self._failure = None
-            reader = self._reader()
-            reader.register()
+            reader = self._begin()
             self._thread = Thread(target=self._in_thread, args=[reader], name=self.name, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Let the handler finish what it is at, then end the thread and its connection.
-
-        Raises:
-            Exception: what had ended the subscription before: its tables are gone, for example.
-        """
+        """Let the handler finish what it is at, then end the thread and its connection; raise what had ended it."""
         self._stopping.set()
-        if self._thread is not None:
+        if self._thread is not None and self._thread is not current_thread():  # a handler may end its subscription
             self._thread.join()
             self._thread = None
         if self._failure:
@@ -108,9 +97,7 @@ class Subscription:
 
     def run(self) -> None:
         """Handle events in this thread, until another one calls stop(), or the process ends."""
-        reader = self._reader()
-        reader.register()
-        self._live(reader)
+        self._live(self._begin())
 
     def wait_for(self, position: int, timeout: float = 10.0) -> None:
         """Wait until the events up to a position are handled, so that one can read what one has written.
@@ -133,14 +120,27 @@ class Subscription:
 
     def retry_parked(self) -> int:
         """Hand each parked event to the handler once more; return how many stay parked."""
-        reader = self._reader()
-        with closing(reader.log.connection):
+        with self._reader() as reader:
             return reader.retry_parked()
 
-    def _reader(self) -> Reader:
-        connection = self.connect()
-        connection.autocommit = True
-        return Reader(Log(connection, self.types), self.name, self.handler, self._wanted)
+    def replay(self, projection: Projection) -> None:
+        """Make a read model anew: empty its table, and begin again at the beginning of the log.
+
+        Until it has caught up, readers see the past. `projection` is the one whose `project` is the handler.
+        """
+        running = self._thread is not None
+        self.stop()
+        with self._reader() as reader:
+            reader.replay(projection.table)
+        if running:
+            self.start()
+
+    def _begin(self) -> Reader:
+        self._stopping.clear()
+        self._failure = None
+        reader = self._reader()
+        self.checkpoint = reader.register()
+        return reader
 
     def _in_thread(self, reader: Reader) -> None:
         try:
@@ -153,11 +153,11 @@ class Subscription:
     def _live(self, reader: Reader | None) -> None:
         """Work until stop() is called, on a new connection after one was lost."""
         while reader:
-            with closing(reader.log.connection) as connection:
+            with reader:
                 try:
                     self._work(reader)
                 except Exception:
-                    if not connection.broken:  # by the server or the network
+                    if not reader.log.connection.broken:  # by the server or the network
                         raise
             reader = self._reconnected()
 
@@ -194,7 +194,7 @@ class Subscription:
                 self.checkpoint = checkpoint
                 self._moved.notify_all()
             if position and checkpoint >= position.settled:
-                held_back = position.settled < position.drawn
-                while not (reader.sleep(_HELD_BACK if held_back else _ALIVE) or held_back or self._stopping.is_set()):
+                while not (reader.rest(position) or self._stopping.is_set()):
                     pass
             size, failures = min(2 * size, self._batch), 0
+        reader.end()

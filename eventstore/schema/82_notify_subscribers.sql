@@ -4,14 +4,15 @@ LANGUAGE sql STABLE AS $$
     SELECT 'events_' || 'events'::regclass::oid
 $$;
 
--- Wake the subscribers when this transaction commits.
+-- Wake the subscribers that are asleep, when this transaction commits.
 --
--- Call it after the events are written. Where nobody has subscribed yet, nobody pays: NOTIFY has transactions commit
--- one after the other, whatever they wrote. A subscriber who registers meanwhile sees the append announced, and waits.
+-- NOTIFY has transactions commit one after the other, whatever they wrote. So it is left out where nobody is asleep,
+-- and that is just when there is much to do. Call it after the events are written: a subscriber says that it falls
+-- asleep, and then looks once more. So either we see that it sleeps, or it sees that we have drawn a position.
 CREATE OR REPLACE FUNCTION notify_subscribers() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM subscriptions) THEN
+    IF EXISTS (SELECT FROM subscriptions WHERE asleep) THEN
         PERFORM pg_notify(events_channel(), '');
     END IF;
 END
