@@ -146,7 +146,7 @@ def _parts(report: "Conformance") -> list[str]:
         f"Yours: {', '.join(yours) or 'nothing yet'}.",
         *([f"From the reference, until you solve the exercise: {', '.join(unsolved)}."] if unsolved else []),
         f"From the reference, because no exercise asks for it: {', '.join(others)}; and in Python what surrounds your "
-        "functions: event types, arguments, errors.",
+        "functions: event types, arguments, errors, subscriptions.",
     ]
 
 
