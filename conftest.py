@@ -17,6 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the PostgreSQL to test on: embedded (from the wheel), docker (a container made for the session), or "
         "url (the one at DATABASE_URL). Default: url if DATABASE_URL is set, else embedded",
     )  # fmt: skip
+    parser.addoption(
+        "--store", choices=("eventstore", "my_eventstore"), default="eventstore",
+        help="the store that tests/conformance is about: the reference, or the learner's own. Default: eventstore",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:

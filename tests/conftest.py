@@ -57,12 +57,20 @@ def connect(postgres: Server, owner: psycopg.Connection) -> Iterator[Callable[..
     owner.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
 
 
+@pytest.fixture(scope="session")
+def open_on() -> Callable[..., EventStore]:
+    """What makes an event store of a connection, event types and projections; tests/conformance has its own."""
+    return EventStore
+
+
 @pytest.fixture
-def new_store(connect: Callable[..., psycopg.Connection]) -> Callable[..., EventStore]:
+def new_store(
+    connect: Callable[..., psycopg.Connection], open_on: Callable[..., EventStore]
+) -> Callable[..., EventStore]:
     """Make event stores, each on a connection of its own to the test's schema (`how` is for `connect`)."""
 
     def new_store(*more_types: type, **how: Any) -> EventStore:
-        return EventStore(connect(**how), EventTypes(*bank.EVENT_TYPES, *more_types))
+        return open_on(connect(**how), EventTypes(*bank.EVENT_TYPES, *more_types))
 
     return new_store
 

@@ -1,13 +1,18 @@
 """How the classroom speaks: rich HTML in JupyterLab, plain text elsewhere. Outcomes by word and sign, never by colour
 alone; colours are JupyterLab's own, so both themes read well."""
 
+import textwrap
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .checking import Report, Result
+from .checking import Report
 
-_SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·"}
+if TYPE_CHECKING:
+    from .conformance import Conformance
+
+_SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·", "met": "✓", "missed": "✗", "not tested": "·"}
 # Mixed with the colour of the text around, so that they are darker on a light page and lighter on a dark one.
 _COLOURS = {
     "passed": "color-mix(in srgb, var(--jp-success-color1, #388e3c) 70%, currentColor)",
@@ -15,6 +20,7 @@ _COLOURS = {
     "not reached": "var(--jp-ui-font-color2, inherit)",
     "not started": "var(--jp-brand-color1, #1976d2)",
 }
+_COLOURS |= {"met": _COLOURS["passed"], "missed": _COLOURS["failed"], "not tested": _COLOURS["not reached"]}
 _BOX = (
     "font-family: var(--jp-content-font-family, sans-serif); font-size: 14px; line-height: 1.5; max-width: 58em;"
     " color: var(--jp-content-font-color1, inherit); border-left: 4px solid {colour}; padding: 6px 14px; margin: 6px 0"
@@ -86,10 +92,8 @@ def show_report(report: Report, note: str = "") -> Shown:
     text = [f"{head}"]
     rows = []
     for result in report.results:
-        sign = _SIGNS[result.outcome]
-        text.append(f"  {sign} {result.outcome}: {result.label}")
-        text += [f"      {line}" for line in result.message.splitlines()]
-        rows.append(_row(result))
+        text += _lines(result.outcome, result.label, result.message)
+        rows.append(_row(result.outcome, result.label, result.message))
     if closing:
         text.append(f"  {closing}")
         rows.append(_prose(closing))
@@ -110,22 +114,63 @@ def show_progress(notebooks: list[tuple[str, int, int]]) -> Shown:
     return Shown("\n".join(text), _box("not started", head, "".join(rows)))
 
 
+def show_conformance(report: "Conformance") -> Shown:
+    """Show which guarantees and requirements a store meets, a line each, and which of its parts are whose."""
+    whose = "Your event store" if report.store == "my_eventstore" else "The reference"
+    met = sum(row.outcome == "met" for row in report.guarantees.values())
+    head = f"{whose}: {met} of {_count(len(report.guarantees), 'guarantee')} met"
+    groups: list[tuple[str, dict[Any, Any]]] = [("", report.guarantees), ("The nine requirements", report.requirements)]
+    text, rows = [head], []
+    for title, group in groups:
+        if title:
+            text += ["", title]
+            rows.append(f'<div style="{_HEAD}; margin-top: 10px">{title}</div>')
+        for key, row in group.items():
+            label = row.name if row.name.startswith(str(key)) else f"{key} {row.name}"
+            text += _lines(row.outcome, label, row.message)
+            rows.append(_row(row.outcome, label, row.message))
+    for line in _parts(report):
+        text += ["", line]
+        rows.append(_prose(line))
+    return Shown("\n".join(text), _box("passed" if met == len(report.guarantees) else "failed", head, "".join(rows)))
+
+
+def _parts(report: "Conformance") -> list[str]:
+    """Return which parts of a store are the learner's, and which the reference's, and why."""
+    if not report.parts:
+        return []
+    yours = [str(part) for part in report.parts if part.yours]
+    unsolved = [str(part) for part in report.parts if part.exercise and not part.yours]
+    others = [str(part) for part in report.parts if not part.exercise and not part.yours]
+    return [
+        f"Yours: {', '.join(yours) or 'nothing yet'}.",
+        *([f"From the reference, until you solve the exercise: {', '.join(unsolved)}."] if unsolved else []),
+        f"From the reference, because no exercise asks for it: {', '.join(others)}; and in Python what surrounds your "
+        "functions: event types, arguments, errors, subscriptions.",
+    ]
+
+
 def _box(colour: str, head: str, inner: str) -> str:
     style = _BOX.format(colour=_COLOURS[colour])
     return f'<div style="{style}"><div style="{_HEAD}">{escape(head)}</div>{inner}</div>'
 
 
-def _row(result: Result) -> str:
-    """Turn a result into HTML: its outcome, and beside it the check's name and its message."""
-    colour = _COLOURS[result.outcome]
-    label = escape(result.label)
-    if result.outcome == "not reached":
+def _lines(outcome: str, label: str, message: str) -> list[str]:
+    """Return a result as plain text: its outcome, its name and, indented, its message."""
+    return [f"  {_SIGNS[outcome]} {outcome}: {label}", *(f"      {line}" for line in message.splitlines())]
+
+
+def _row(outcome: str, label: str, message: str) -> str:
+    """Return a result as HTML: its outcome, and beside it its name and its message."""
+    colour = _COLOURS[outcome]
+    label = escape(label)
+    if outcome in ("not reached", "not tested"):
         label = f'<span style="color: {colour}">{label}</span>'
-    elif result.outcome == "failed":
+    elif outcome in ("failed", "missed"):
         label = f"<b>{label}</b>"
     return (
-        f'<div style="{_ROW}"><span style="color: {colour}"><b>{_SIGNS[result.outcome]}</b> {result.outcome}:</span> '
-        f"<div>{label}{_message(result.message)}</div></div>"
+        f'<div style="{_ROW}"><span style="color: {colour}"><b>{_SIGNS[outcome]}</b> {outcome}:</span> '
+        f"<div>{label}{_message(message)}</div></div>"
     )
 
 
@@ -134,16 +179,19 @@ def _prose(text: str) -> str:
 
 
 def _message(message: str) -> str:
-    """Turn a message into HTML: its prose as text, the line of code that it points at, with its mark, as code."""
-    prose: list[str] = []
+    """Turn a message into HTML: its prose as text, its code, indented or a line with a mark under it, as code."""
+    shown: list[str] = []
     code: list[str] = []
-    for line in message.splitlines():
-        if line.startswith("line ") or line.strip() == "^" or (code and line.startswith(" ")):
+    for line in [*message.splitlines(), ""]:
+        if line.startswith(("line ", "    ")) or line.strip() == "^" or (code and line.startswith(" ")):
             code.append(line)
-        else:
-            prose.append(line)
-    shown = "".join(f"<div>{_inline(line)}</div>" for line in prose)
-    return shown + (f'<pre style="{_CODE}">{escape(chr(10).join(code))}</pre>' if code else "")
+            continue
+        if code:
+            shown.append(f'<pre style="{_CODE}">{escape(textwrap.dedent(chr(10).join(code)))}</pre>')
+            code = []
+        if line:
+            shown.append(f"<div>{_inline(line)}</div>")
+    return "".join(shown)
 
 
 def _inline(text: str) -> str:

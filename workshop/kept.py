@@ -42,7 +42,7 @@ def keep(exercise: Exercise, source: str) -> bool:
         OSError: the folder cannot be written.
     """
     path = folder() / exercise.keeps
-    there = _exercise_of(path)
+    there = exercise_of(path)
     if there is not None and there > exercise.id:
         return False
     comment = "--" if exercise.is_sql else "#"
@@ -53,7 +53,7 @@ def keep(exercise: Exercise, source: str) -> bool:
 def kept(exercise: Exercise) -> str | None:
     """Return the learner's answer to an exercise, or to a later one that built on it; None if there is none."""
     path = folder() / exercise.keeps
-    there = _exercise_of(path)
+    there = exercise_of(path)
     return path.read_text(encoding="utf-8") if there is not None and there >= exercise.id else None
 
 
@@ -83,7 +83,7 @@ def attempts() -> dict[str, dict]:
     return {name: entry for name, entry in record.items() if isinstance(entry, dict) and entry.keys() >= whole}
 
 
-def _exercise_of(path: Path) -> str | None:
+def exercise_of(path: Path) -> str | None:
     """Return the exercise that a kept file answers, None where there is no such file or somebody else wrote it."""
     try:
         found = re.match(rf"(?:--|#) {_HEADER}([\d.]+\d)", path.read_text(encoding="utf-8"))

@@ -1,12 +1,14 @@
 """G4: of n writers that expect one version exactly one wins; with ANY, contention never fails an append."""
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 
 from eventstore import ANY, NO_STREAM, STREAM_EXISTS, Appended, WrongExpectedVersion
 from tests.bank import deposits
 from tests.concurrency import at_once, waiting
+from workshop.bank import CommandRefused, OpenAccount, RecordDeposit, WithdrawCash, account_decider
 
 WRITERS = 8
 
@@ -96,6 +98,20 @@ def test_writers_who_read_again_after_a_conflict_lose_no_update(store, stores):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count, stores[:4]))
     assert [each.event for each in store.read_stream("account-1")] == deposits(*range(1, 25))
+
+
+def test_of_eight_commands_that_are_handled_at_once_each_decides_on_what_the_others_did(store, stores, function):
+    """There is money for three of them. Whoever loses the race reads again, and is refused if it is gone by then."""
+    handle = function("handle")
+    handle(store, account_decider, "account-1", OpenAccount("account-1", "PLN"))
+    handle(store, account_decider, "account-1", RecordDeposit(Decimal(30), "cashier-1"))
+    withdraw = WithdrawCash(Decimal(10), "cashier-1")
+    outcomes = at_once(
+        [lambda each=each: handle(each, account_decider, "account-1", withdraw, attempts=20) for each in stores]
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, CommandRefused)]
+    paid = sorted(outcome[1] for outcome in outcomes if isinstance(outcome, tuple))
+    assert (paid, len(refused)) == ([3, 4, 5], WRITERS - 3), outcomes
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from eventstore import aggregate_stream
 from tests.bank import deposits
 from tests.concurrency import waiting
+from workshop.bank import BankAccount, evolve
 
 TICK = timedelta(microseconds=1)  # the resolution of PostgreSQL's timestamps
 
@@ -118,6 +120,35 @@ def moments(store):
 )
 def test_a_range_of_moments_includes_both_of_its_ends(store, moments, given, expected):
     assert [each.version for each in store.read_stream("account-1", **given(moments))] == expected
+
+
+def collect(seen, event):
+    """Be an evolve whose state is all that it met."""
+    return (*seen, event)
+
+
+def test_the_state_at_a_version_and_at_a_moment_is_that_of_the_events_until_then(store, moments, function):
+    aggregate_stream = function("aggregate_stream")
+    whole = tuple(deposits(1, 2, 3, 4))
+    assert aggregate_stream(store, "account-1", (), collect) == (whole, 4)
+    for version, moment in enumerate(moments, 1):
+        then = (whole[:version], version)
+        assert aggregate_stream(store, "account-1", (), collect, to_version=version) == then
+        assert aggregate_stream(store, "account-1", (), collect, until=moment) == then
+        before = (whole[: version - 1], version - 1)
+        assert aggregate_stream(store, "account-1", (), collect, until=moment - TICK) == before
+
+
+def test_a_snapshot_does_not_change_the_state_at_any_version_or_moment(store, moments, function):
+    aggregate_with_snapshots = function("aggregate_with_snapshots")
+    for version in (2, 4):  # as readers who came by at these versions left them
+        store.append("account-2", deposits(version - 1, version, account="account-2"))
+        aggregate_with_snapshots(store, "account-2", BankAccount(), evolve, every=2)
+    assert store.connection.execute("SELECT count(*) FROM snapshots").fetchone() == (2,), "none was kept"
+    for recorded in store.read_stream("account-2"):
+        for how in {"to_version": recorded.version}, {"until": recorded.recorded_at}, {"until": moments[-1]}, {}:
+            state = aggregate_stream(store, "account-2", BankAccount(), evolve, **how)
+            assert aggregate_with_snapshots(store, "account-2", BankAccount(), evolve, every=2, **how) == state
 
 
 def test_events_of_one_append_are_of_one_moment(store):

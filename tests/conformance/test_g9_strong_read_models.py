@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from eventstore import DuplicateEvent, EventStore, Projection, WrongExpectedVersion
+from eventstore import DuplicateEvent, Projection, WrongExpectedVersion
 from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
 from tests.concurrency import at_once
 from workshop.bank import event_types
@@ -88,13 +88,13 @@ def contents(store, observer):
 
 
 @pytest.fixture
-def open_store(store, connect):
+def open_store(store, connect, open_on):
     """Open a store with projections whose tables are there, on a connection of its own."""
 
     def open_store(*projections, **how):
         for projection in projections:
             projection.create(store.connection)
-        return EventStore(connect(**how), event_types(), projections)
+        return open_on(connect(**how), event_types(), projections)
 
     return open_store
 
@@ -276,3 +276,18 @@ def test_writers_of_many_streams_lose_no_update_in_a_row_that_they_share(store, 
     rows = observer.execute("SELECT cashier_id, deposits, total FROM cashier_dashboard ORDER BY 1").fetchall()
     assert rows == [(cashier, 90, 90) for cashier in "abc"]
     assert observer.execute("SELECT sum(balance) FROM account_balances").fetchone() == (270,)
+
+
+def test_a_read_model_that_is_made_anew_from_the_log_is_the_one_that_was_kept(store, open_store, function):
+    rebuild = function("rebuild")
+    numbers = {AccountBalances(): "balance", CashierDashboard(): "total"}
+    live = open_store(*numbers)
+    for number in range(1, 21):
+        account = f"account-{number % 3}"
+        live.append(account, [DepositRecorded(account, Decimal(number), f"cashier-{number % 4}")])
+    for projection, number in numbers.items():
+        query = f"SELECT * FROM {projection.table} ORDER BY 1"
+        kept = store.connection.execute(query).fetchall()
+        store.connection.execute(f"UPDATE {projection.table} SET {number} = 7")
+        rebuild(store, projection)
+        assert store.connection.execute(query).fetchall() == kept

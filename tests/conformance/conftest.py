@@ -1,0 +1,33 @@
+"""The store that these tests are about: the reference, or with --store=my_eventstore the learner's own."""
+
+from collections.abc import Callable
+
+import pytest
+
+import eventstore
+from eventstore import EventStore
+from workshop.errors import WorkshopError
+from workshop.my_store import Parts
+
+
+@pytest.fixture(scope="session")
+def parts(pytestconfig: pytest.Config) -> Parts | None:
+    """The parts of the learner's store; None where the reference is tested."""
+    if pytestconfig.getoption("--store") == "eventstore":
+        return None
+    try:
+        return Parts()
+    except WorkshopError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(scope="session")
+def open_on(parts: Parts | None) -> Callable[..., EventStore]:
+    """What makes the store under test of a connection, event types and projections."""
+    return parts.open if parts else EventStore
+
+
+@pytest.fixture(scope="session")
+def function(parts: Parts | None) -> Callable[[str], Callable]:
+    """Return a function of the store under test, by its name in eventstore."""
+    return parts.function if parts else lambda name: getattr(eventstore, name)

@@ -1,0 +1,264 @@
+"""Which guarantees a store keeps: learners are told what theirs misses, in their words, and what of it is theirs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workshop import kept
+from workshop.answers import reference_answer
+from workshop.conformance import Conformance, arguments, conformance, main, read_outcomes
+from workshop.database import CHECKOUT
+from workshop.errors import WorkshopError
+from workshop.exercises import EXERCISES
+from workshop.exercises.exercise import reference_sql
+from workshop.guarantees import GUARANTEES, REQUIREMENTS
+from workshop.my_store import FUNCTIONS, Parts
+
+CONFORMANCE = CHECKOUT / "tests" / "conformance"
+BUILT = ["01.1", "01.2", "01.3", "02.4", "02.5", *FUNCTIONS]
+
+
+@pytest.fixture
+def solve(my_eventstore: Path) -> Callable[..., None]:
+    """Put the reference answers to exercises into my_eventstore/."""
+
+    def solve(*exercise_ids: str) -> None:
+        for exercise_id in exercise_ids:
+            kept.keep(EXERCISES[exercise_id], reference_answer(exercise_id))
+
+    return solve
+
+
+@pytest.fixture
+def change(my_eventstore: Path) -> Callable[[str, str, str], None]:
+    """Replace some text in a file of my_eventstore/."""
+
+    def change(file: str, old: str, new: str) -> None:
+        text = (my_eventstore / file).read_text(encoding="utf-8")
+        assert old in text, f"{file} does not say {old!r}"
+        (my_eventstore / file).write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+class OneOfEach:
+    """Leaves one of the cases of each test, which is enough where no single case matters."""
+
+    @staticmethod
+    def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+        first: dict[str, pytest.Item] = {}
+        for item in items:
+            first.setdefault(item.originalname, item)  # type: ignore[attr-defined]
+        items[:] = first.values()
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Conformance]:
+    """Report on the learner's store. The tests run in this process, which saves the start of another, and not all.
+
+    With `says`, only the tests that say so run.
+    """
+
+    def report(*only: str, says: str = "") -> Conformance:
+        def in_this_process(store: str, files: list[str]) -> list[dict]:
+            outcomes = tmp_path / f"outcomes-{'-'.join(files)}.json"
+            narrowed = ["-k", says.lower().replace(" ", "_")] if says else []
+            plugins = [] if says else [OneOfEach()]
+            pytest.main([*arguments(store, files, outcomes), *narrowed], plugins)
+            return read_outcomes(outcomes)
+
+        monkeypatch.setattr("workshop.conformance._run_group", in_this_process)
+        return conformance("my_eventstore", *only)
+
+    return report
+
+
+# A store that is right
+
+
+def test_the_answers_of_the_course_meet_every_guarantee_but_those_that_later_notebooks_explain(solve, report) -> None:
+    solve(*BUILT)
+    told = report("G1", "G2", "G3", "G4", "G5", "G6", "G7", "G9", "Archiving")
+    assert {key for key, row in told.guarantees.items() if row.outcome != "met"} == {"Archiving"}
+    assert {part.file for part in told.parts if part.yours} == {EXERCISES[each].keeps for each in BUILT}
+    archiving = told.guarantees["Archiving"].message
+    assert archiving.startswith("Nothing is appended to an archived stream: this failed, with\n    ")
+    for line in ("schema/41_append_to_stream.sql", "archived_at INTO actual, archived;", "Notebook 09 explains it."):
+        assert line in archiving
+    assert "FROM log" in archiving
+    assert {number for number, row in told.requirements.items() if row.outcome == "met"} == {2, 3, 4, 5}
+    assert told.requirements[9].outcome == "missed"
+    assert told.requirements[6].outcome == "not tested"  # it was not asked for
+
+
+def test_with_the_lines_that_the_report_names_archiving_is_met(solve, change, report, my_eventstore: Path) -> None:
+    solve(*BUILT)
+    (my_eventstore / "schema" / "41_append_to_stream.sql").write_text(reference_sql("40_append_to_stream.sql"))
+    change("projections.py", "FROM events WHERE", "FROM log WHERE")
+    assert report("Archiving").guarantees["Archiving"].outcome == "met"
+
+
+LINES = [
+    ("G8", "PERFORM announce_append();"),
+    pytest.param("G11", "PERFORM notify_subscribers();", marks=pytest.mark.long),  # it waits for what never comes
+]
+
+
+@pytest.mark.parametrize(("key", "line"), LINES)
+def test_the_line_that_makes_the_log_whole_is_named(key: str, line: str, solve, report) -> None:
+    (guarantee,) = (each for each in GUARANTEES if each.key == key)
+    if not (CONFORMANCE / guarantee.tests).is_file():
+        pytest.skip(f"there is no {guarantee.tests} yet")
+    solve("02.4")
+    row = report(key).guarantees[key]
+    assert row.outcome == "missed"
+    assert f"\n    {line}" in row.message and "Notebook 08 explains it." in row.message
+
+
+def test_with_nothing_solved_all_is_the_reference(report) -> None:
+    told = report("G2")
+    assert told.guarantees["G2"].outcome == "met"
+    assert not any(part.yours for part in told.parts)
+    assert {part.exercise for part in told.parts if part.exercise} == set(BUILT)
+    assert "Yours: nothing yet." in repr(told)
+
+
+def test_an_answer_to_an_earlier_exercise_does_not_stand_for_a_later_one(solve) -> None:
+    solve("02.3", "03.2", "07.2")
+    parts = Parts()
+    assert not parts.own_scripts and not parts.functions
+
+
+@pytest.mark.long
+def test_with_the_lines_that_the_report_names_every_guarantee_is_met(solve, change, my_eventstore: Path) -> None:
+    solve(*BUILT)
+    (my_eventstore / "schema" / "41_append_to_stream.sql").write_text(reference_sql("40_append_to_stream.sql"))
+    change("projections.py", "FROM events WHERE", "FROM log WHERE")
+    assert "missed" not in {row.outcome for row in conformance().guarantees.values()}
+
+
+def test_a_trigger_and_a_function_of_other_names_are_as_good(solve, change, report) -> None:
+    solve("01.3")
+    change("schema/30_facts_stay.sql", "refuse_change", "no_way")
+    change("schema/30_facts_stay.sql", "facts_stay", "history")
+    told = report("G7", "Archiving")
+    assert {row.outcome for row in told.guarantees.values()} == {"met"}
+
+
+# Weak stores: for each guarantee a mistake, the words that tell of it, and the exercise to look at
+
+WEAK = [
+    ("G1", "02.5", "ORDER BY e.version", "", "The order of reading does not hang on how the table lies on disk"),
+    ("G2", "02.6", "    return row[0]", "    connection.commit()\n    return row[0]", "visible to others only after"),
+    ("G3", "02.6", "        row = connection", "        for event in events[:-1]:\n            connection.execute("
+     "'SELECT append_to_stream(%s, NULL, %s)', (stream_id, Jsonb([event])))\n        events = events[-1:]\n"
+     "        row = connection", "An append is a transaction of its own"),
+    ("G4", "02.4", "actual <> expected_version", "actual < expected_version", "exactly one wins"),
+    ("G4", "02.6", "raise WrongExpectedVersion(stream_id, expected_version, actual)", "raise ValueError(actual)",
+     "Another version than the streams own is refused"),
+    ("G4", "04.2", "attempts -= 1", "attempts = 0", "each decides on what the others did"),
+    ("G5", "02.4", "IF in_place = added", "IF known = added", "Ids of which some are known or misplaced"),
+    ("G6", "02.4", "SELECT greatest(clock_timestamp(), max(e.recorded_at))", "SELECT coalesce(max(now()), now())",
+     "A transaction that began first and appends last does not turn time back"),
+    ("G6", "05.1", "until=until", "", "The state at a version and at a moment"),
+    ("G6", "07.3", "OR recorded_at <= %(until)s)", "OR true)", "A snapshot does not change the state"),
+    ("G7", "01.3", "UPDATE OR DELETE OR TRUNCATE", "UPDATE OR DELETE", "What changes or removes events is refused"),
+    ("G7", "01.3", "RAISE EXCEPTION 'Events are facts: % on % is refused', TG_OP, TG_TABLE_NAME;", "RETURN NULL;",
+     "What changes or removes events is refused"),
+    ("G9", "06.3", "with store.connection.transaction():", "if True:", "Raises leaves no event and no row"),
+    ("G9", "06.4", 'sql.SQL("DELETE FROM {}")', 'sql.SQL("ANALYZE {}")', "made anew from the log"),
+    ("G12", "02.6", "append_to_stream(%s, %s, %s)\",\n            (stream_id, expected",
+     "append_to_stream('\" + stream_id + \"', %s, %s)\",\n            (expected", "Unusual stream ids are fine"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "exercise_id", "old", "new", "says"), WEAK, ids=[f"{w[0]} {w[1]}" for w in WEAK])
+def test_a_weak_store_is_told_what_it_misses(key, exercise_id, old, new, says, solve, change, report) -> None:
+    solve(exercise_id)
+    change(EXERCISES[exercise_id].keeps, old, new)
+    row = report(key, says=says).guarantees[key]
+    assert row.outcome == "missed"
+    assert says.lower() in row.message.lower()
+    assert exercise_id in row.message, "it does not say where to look"
+
+
+def test_a_look_before_the_lock_is_found(solve, change, report) -> None:
+    solve("02.4")
+    file = "schema/40_append_to_stream.sql"
+    change(file, "    stamp    timestamptz;", "    stamp    timestamptz;\n    seen bigint;")
+    change(file, "    INSERT INTO streams", "    SELECT coalesce(max(s.version), 0) INTO seen FROM streams s"
+           " WHERE s.id = append_to_stream.stream_id;\n    INSERT INTO streams")  # fmt: skip
+    change(file, "actual <> expected_version", "seen <> expected_version")
+    assert report("G4", says="exactly one wins").guarantees["G4"].outcome == "missed"
+
+
+# Files that are broken
+
+
+@pytest.mark.parametrize(
+    ("exercise_id", "old", "new", "problem"),
+    [
+        ("02.5", "SELECT e.*", "SELEC e.*", 'schema/50_read_stream.sql does not run: syntax error at or near "SELEC".'),
+        ("02.6", "def append(", "def append((", "store.py does not load: invalid syntax"),
+        ("02.6", "import psycopg\n", "import psychopg\n", "store.py does not load: ModuleNotFoundError: No module"),
+        ("05.1", "def aggregate_stream", "def my_own", "aggregation.py defines no function aggregate_stream."),
+    ],
+)
+def test_a_broken_file_is_named_and_what_to_do(exercise_id, old, new, problem, solve, change, report) -> None:
+    solve(exercise_id)
+    change(EXERCISES[exercise_id].keeps, old, new)
+    with pytest.raises(WorkshopError) as caught:
+        report("G2")
+    said, remedy = str(caught.value).splitlines()
+    assert said.startswith(f"my_eventstore/{problem}")
+    assert remedy == f"Solve exercise {exercise_id} again, or remove that file, and the reference stands in."
+
+
+def test_a_table_of_another_name_is_told_without_a_traceback(solve, change, report) -> None:
+    solve("01.1")
+    change("schema/20_events.sql", "CREATE TABLE events", "CREATE TABLE happenings")
+    with pytest.raises(WorkshopError, match="of the reference does not run on top of your files"):
+        report("G2")
+
+
+@pytest.mark.parametrize("given", [("theirs",), ("eventstore", "G99")])
+def test_what_there_is_not_is_refused(given) -> None:
+    with pytest.raises(WorkshopError, match="There is no"):
+        conformance(*given)
+
+
+# The report itself
+
+
+def test_in_a_shell_it_prints_text_and_says_by_its_exit_code_whether_all_is_met(
+    solve, change, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
+    solve("02.5")
+    change("schema/50_read_stream.sql", "ORDER BY e.version", "ORDER BY e.version DESC")
+    monkeypatch.setattr("sys.argv", ["conformance", "my_eventstore", "G2"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    shown = said()
+    assert shown.startswith("Your event store: 0 of 1 guarantee met\n  ✗ missed: G2 Read your writes:")
+    assert "Look at schema/50_read_stream.sql (02.5)." in shown
+    assert "Traceback" not in shown
+
+
+def test_in_jupyterlab_it_is_a_table_with_words_and_signs(solve, change, report) -> None:
+    solve("02.6")
+    change("store.py", "Jsonb(events)", "Jsonb(list(reversed(events)))")
+    html = report("G1", "G2")._repr_html_()
+    assert "<b>✗</b> missed:" in html and "<b>✓</b> met:" in html
+    assert "<pre" in html and "The nine requirements" in html
+
+
+def test_each_guarantee_and_requirement_rests_on_tests_that_are_there() -> None:
+    assert len(REQUIREMENTS) == 9
+    assert {key for each in REQUIREMENTS for key in each.guarantees} <= {each.key for each in GUARANTEES}
+    files = {each.tests for each in GUARANTEES}
+    assert {path.name for path in CONFORMANCE.glob("test_*.py")} <= files
+    for name in {name for each in REQUIREMENTS for name in each.tests}:
+        assert f"def {name}(" in (CONFORMANCE / "test_g1_order.py").read_text(encoding="utf-8")
+    assert {exercise_id for each in GUARANTEES for exercise_id in each.exercises} <= EXERCISES.keys()

@@ -1,0 +1,218 @@
+"""Which guarantees an event store keeps, yours or the reference: the conformance tests, told in a learner's words.
+
+In a notebook, `from workshop.conformance import conformance` and then `conformance()`; in a shell,
+`python -m workshop.conformance` or `python -m workshop.conformance eventstore`. It takes about a minute.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from . import display, kept
+from .bank import event_types
+from .database import CHECKOUT, Database, server_url
+from .errors import WorkshopError
+from .exercises import EXERCISES
+from .guarantees import GUARANTEES, MISSING_LINES, REQUIREMENTS, Guarantee, Requirement
+from .my_store import Part, Parts
+
+_FOLDER = Path("tests", "conformance")
+_LONGEST = 240  # seconds
+# These wait more than they work, so they run beside the others.
+_WAITING = ("test_g8_", "test_g10_", "test_g11_")
+_WITHOUT = "not killed"  # tests that kill processes or servers take long, and say nothing about the learner's parts
+Outcome = Literal["met", "missed", "not tested"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A guarantee or a requirement, and what came of it.
+
+    Attributes:
+        name: what it is, in plain words.
+        outcome: whether it is met; "not tested" where no test ran.
+        message: for a guarantee that is missed, what happened and where to look; its lines of code are indented.
+    """
+
+    name: str
+    outcome: Outcome
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """What came of the conformance tests. It shows itself as a table.
+
+    Attributes:
+        store: "my_eventstore" or "eventstore".
+        guarantees: a row for each guarantee, by its key, "G1" and so on.
+        requirements: a row for each of the nine requirements, by its number.
+        parts: what the learner's store is made of; none for the reference.
+    """
+
+    store: str
+    guarantees: dict[str, Row]
+    requirements: dict[int, Row]
+    parts: tuple[Part, ...]
+
+    @property
+    def shown(self) -> display.Shown:
+        return display.show_conformance(self)
+
+    def __repr__(self) -> str:
+        return repr(self.shown)
+
+    def _repr_html_(self) -> str:
+        return self.shown._repr_html_()
+
+
+def conformance(store: Literal["my_eventstore", "eventstore"] = "my_eventstore", *only: str) -> Conformance:
+    """Run the conformance tests on an event store, and say which guarantees it keeps.
+
+    They run in schemas of their own, which are gone afterwards.
+
+    Args:
+        store: "my_eventstore", what you have built, with the reference for what you have not; or "eventstore", the
+            reference itself.
+        only: the guarantees to test, "G1" and so on; all of them if none is named.
+
+    Raises:
+        WorkshopError: a file in my_eventstore/ does not load or run, or the tests cannot be run here.
+    """
+    if store not in ("my_eventstore", "eventstore") or (unknown := {*only} - {each.key for each in GUARANTEES}):
+        what = f"store called {store!r}" if store not in ("my_eventstore", "eventstore") else f"guarantee {unknown}"
+        raise WorkshopError(f"There is no {what}.", 'Call conformance(), or conformance("eventstore").')
+    parts = Parts() if store == "my_eventstore" else None
+    if parts:
+        _try_out(parts)
+    asked_for = [each for each in GUARANTEES if not only or each.key in only]
+    ran = _run(store, [each.tests for each in asked_for if (CHECKOUT / _FOLDER / each.tests).is_file()])
+    by_file = {each.key: [test for test in ran if test["file"] == each.tests] for each in asked_for}
+    rows = {each.key: _guarantee(each, by_file[each.key], parts) for each in asked_for}
+    return Conformance(
+        store,
+        rows,
+        {number: _requirement(each, rows, by_file.get("G1", [])) for number, each in enumerate(REQUIREMENTS, 1)},
+        tuple(parts.parts) if parts else (),
+    )
+
+
+def _try_out(parts: Parts) -> None:
+    """Raise WorkshopError where a learner's SQL does not run, before hundreds of tests say so."""
+    database = Database(server_url(), f"check_{uuid4().hex[:16]}")
+    try:
+        database.reset()
+        parts.open(database.connection, event_types()).create_schema()
+    finally:
+        database.drop()
+
+
+def _run(store: str, files: list[str]) -> list[dict[str, Any]]:
+    """Run files of tests; return for each test its file, its name, its outcome and its message."""
+    waiting = [file for file in files if file.startswith(_WAITING)]
+    groups = [group for group in (waiting, [file for file in files if file not in waiting]) if group]
+    with ThreadPoolExecutor(len(groups) or 1) as pool:
+        return [test for tests in pool.map(partial(_run_group, store), groups) for test in tests]
+
+
+def _run_group(store: str, files: Iterable[str]) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = Path(folder, "outcomes.json")
+        command = [sys.executable, "-m", "pytest", *arguments(store, files, outcomes)]
+        environment = os.environ | {"DATABASE_URL": server_url(), "MY_EVENTSTORE": str(kept.folder().resolve())}
+        try:
+            done = subprocess.run(
+                command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=_LONGEST
+            )
+        except subprocess.TimeoutExpired:
+            done = None  # what ran until then counts
+        tests = read_outcomes(outcomes)
+        if done and not tests:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+            raise WorkshopError(
+                f"The conformance tests do not run here; pytest says: {said[-1]}.",
+                "`python -m pytest tests/conformance`, in the kit's folder, says more.",
+            )
+        return tests
+
+
+def arguments(store: str, files: Iterable[str], outcomes: Path) -> list[str]:
+    """Return pytest's arguments to test a store on the server at DATABASE_URL."""
+    return [
+        "-q", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-k", _WITHOUT,
+        "-p", "tests.conformance.outcomes", f"--outcomes={outcomes}", f"--store={store}", "--postgres=url",
+        *(str(CHECKOUT / _FOLDER / file) for file in files),
+    ]  # fmt: skip
+
+
+def read_outcomes(path: Path) -> list[dict[str, Any]]:
+    """Return for each test that ran its file, its name, its outcome and its message."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _guarantee(guarantee: Guarantee, tests: list[dict[str, Any]], parts: Parts | None) -> Row:
+    name = guarantee.promise
+    failed = [test for test in tests if test["outcome"] == "failed"]
+    if failed:
+        happened = [f"{_sentence(failed[0]['test'])}: this failed, with", f"    {failed[0]['message']}"]
+        return Row(name, "missed", "\n".join(happened + (_where_to_look(guarantee, parts) if parts else [])))
+    if any(test["outcome"] == "passed" for test in tests):
+        return Row(name, "met")
+    reasons = [test["message"] for test in tests if test["message"]]
+    return Row(name, "not tested", reasons[0] if reasons else "No test of it ran.")
+
+
+def _where_to_look(guarantee: Guarantee, parts: Parts) -> list[str]:
+    """Return what a learner can do about a guarantee that is missed."""
+    yours = {part.file: part for part in parts.parts if part.yours}
+    texts = "\n".join((kept.folder() / file).read_text(encoding="utf-8") for file in yours)
+    advice = [
+        each.advice
+        for each in MISSING_LINES
+        if guarantee.key in each.guarantees and each.file in yours and not re.search(each.pattern, texts)
+    ]
+    if not advice:
+        files = dict.fromkeys(EXERCISES[number].keeps for number in guarantee.exercises)
+        look = ", ".join(str(yours[file]) for file in files if file in yours)
+        advice = [f"Look at {look}." if look else "No part of yours is known to bear on it."]
+        advice.append(f"Notebook {guarantee.notebook} explains it.")
+    return [line for each in advice for line in each.splitlines()]
+
+
+def _requirement(requirement: Requirement, rows: dict[str, Row], g1: list[dict[str, Any]]) -> Row:
+    outcomes: list[Outcome] = [rows[key].outcome if key in rows else "not tested" for key in requirement.guarantees]
+    for name in requirement.tests:
+        came_of_it = {test["outcome"] for test in g1 if test["test"] == name}
+        outcomes.append("missed" if "failed" in came_of_it else "met" if came_of_it else "not tested")
+    worst = next((outcome for outcome in ("missed", "not tested") if outcome in outcomes), "met")
+    return Row(requirement.name, worst)
+
+
+def _sentence(test: str) -> str:
+    """Return the name of a test as the sentence that it is."""
+    words = test.removeprefix("test_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def main() -> None:
+    try:
+        report = conformance(*sys.argv[1:])  # type: ignore[arg-type]
+    except WorkshopError as error:
+        sys.exit(str(error))
+    print(report)
+    sys.exit(any(row.outcome == "missed" for row in report.guarantees.values()))
+
+
+if __name__ == "__main__":
+    main()
