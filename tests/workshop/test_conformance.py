@@ -16,7 +16,7 @@ from workshop.guarantees import GUARANTEES, REQUIREMENTS
 from workshop.my_store import FUNCTIONS, Parts
 
 CONFORMANCE = CHECKOUT / "tests" / "conformance"
-BUILT = ["01.1", "01.2", "01.3", "02.4", "02.5", *FUNCTIONS]
+BUILT = ["01.1", "01.2", "01.3", "02.4", "02.5", "08.2", "09.1", *FUNCTIONS]
 
 
 @pytest.fixture
