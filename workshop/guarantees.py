@@ -131,7 +131,7 @@ MISSING_LINES = (
     MissingLine(
         ("Archiving",),
         "schema/40_append_to_stream.sql",
-        r"archived_at",
+        r"archived_at INTO",
         "Your append_to_stream does not look whether the stream is archived, and begins a second history of it. "
         f"{_IN_A_COPY}Declare there `archived timestamptz;`, end the lock with the first of these lines, and go on "
         "with the others:\n"
