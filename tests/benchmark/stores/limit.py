@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import psycopg
@@ -14,8 +13,12 @@ from tests.benchmark.stores import balances
 from tests.benchmark.stores.client import PAGE, Client, Conflict
 from workshop.bank import EVENTS, BankAccount, decide, event_types, evolve
 
-COLUMNS = "stream_id, version, id, type, data, metadata, recorded_at"
-ROW = "(%s, %s, %s, %s, %s, '{}', clock_timestamp())"
+# Of VALUES, unnest with text or binary arrays, COPY and this, this is the fastest way in, for one row as for a hundred.
+INSERT = """
+    INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)
+    SELECT %s, %s + n, gen_random_uuid(), event ->> 'type', event -> 'data', '{}', clock_timestamp()
+    FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (event, n)
+"""
 SELECT = "SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at FROM events"
 
 
@@ -44,23 +47,19 @@ class Limit(Client):
     def __init__(self, settings: dict[str, Any]):
         self.connection = psycopg.connect(settings["url"], autocommit=True)
         self.decoders = {cls.__name__: msgspec.json.Decoder(cls) for cls in EVENTS}
-        self.ready: dict[object, tuple[str, str]] = {}
+        self.ready: dict[object, str] = {}
 
     def append_events(self, stream_id: str, events: list[object], version: int) -> None:
-        values = [
-            value
-            for number, event in enumerate(events, version + 1)
-            for value in (stream_id, number, uuid4(), *self._json(event))
-        ]
         try:
-            self.connection.execute(f"INSERT INTO events ({COLUMNS}) VALUES {', '.join([ROW] * len(events))}", values)
+            self.connection.execute(INSERT, (stream_id, version, f"[{','.join(map(self._json, events))}]"))
         except psycopg.errors.UniqueViolation:
             raise Conflict from None
 
-    def _json(self, event: object) -> tuple[str, str]:
-        """Return the type and the JSON of an event: those that come again and again are ready after the first time."""
+    def _json(self, event: object) -> str:
+        """Return an event as JSON: the one that comes again and again is ready after the first time."""
         if (ready := self.ready.get(event)) is None:
-            ready = self.ready[event] = type(event).__name__, msgspec.json.encode(event).decode()
+            item = {"type": type(event).__name__, "data": event}
+            ready = self.ready[event] = msgspec.json.encode(item).decode()
         return ready
 
     def current_version(self, stream_id: str) -> int:
