@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES), help="which ones (default: all)")
     parser.add_argument("--rows", nargs="+", choices=[row.key for row in rows(Sizes())], help="which ones")
-    parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="how often each is measured")
+    parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="of slow rows; quick ones get thrice as many")
     parser.add_argument("--to", type=Path, default=CHECKOUT / ".benchmark", help="the folder of what is written")
     arguments = parser.parse_args()
     results = compare(server_url(), arguments.stores, Sizes(rounds=arguments.rounds), arguments.rows)
@@ -53,13 +53,13 @@ def compare(server: str, stores: list[str], sizes: Sizes, only: list[str] | None
     """
     wanted = [row for row in rows(sizes) if only is None or row.key in only]
     with new_place(server) as place, ExitStack() as stack:
-        about = describe(place) | {"rounds": sizes.rounds, "stores": {store: _about(store) for store in stores}}
+        about = describe(place) | {"stores": {store: _about(store) for store in stores}}
         ready = {store: s for store in stores if (s := _run_store(store, place, about["stores"][store], stack))}
         crew = Crew(max(row.writers for row in wanted))
         stack.callback(crew.close)
-        steps = sum(len(ready) * (sizes.rounds + 1) for _ in wanted)
+        steps = sum(len(ready) * (row.rounds + 1) for row in wanted)
         with tqdm(total=steps, unit="step", disable=None) as bar:
-            measured = [_measure_row(row, ready, sizes.rounds, crew, bar) for row in wanted]
+            measured = [_measure_row(row, ready, crew, bar) for row in wanted]
     return {"about": about, "rows": measured}
 
 
@@ -85,11 +85,11 @@ def _run_store(store: str, place: Place, about: dict[str, Any], stack: ExitStack
         return None
 
 
-def _measure_row(row: Row, ready: dict[str, dict], rounds: int, crew: Crew, bar: tqdm) -> dict[str, Any]:
+def _measure_row(row: Row, ready: dict[str, dict], crew: Crew, bar: tqdm) -> dict[str, Any]:
     """Measure one row of all stores, round after round; the first round warms up, and does not count."""
     numbers: dict[str, list[float]] = {store: [] for store in ready}
     failed: dict[str, str] = {}
-    for turn in range(-1, rounds):
+    for turn in range(-1, row.rounds):
         for store in _rotated(list(ready), turn):
             bar.set_description(f"{row.title}: {store}")
             if store not in failed:
@@ -104,7 +104,8 @@ def _measure_row(row: Row, ready: dict[str, dict], rounds: int, crew: Crew, bar:
                     failed[store] = str(error)
                     tqdm.write(f"{row.title}: {store} failed: {error}", file=sys.stderr)
             bar.update()
-    return {"key": row.key, "title": row.title, "unit": row.unit, "writers": row.writers} | {
+    facts = {"key": row.key, "title": row.title, "unit": row.unit, "writers": row.writers, "rounds": row.rounds}
+    return facts | {
         "cells": {store: {"failed": failed[store]} if store in failed else _cell(n) for store, n in numbers.items()}
     }
 

@@ -9,7 +9,7 @@ def markdown(results: dict[str, Any]) -> str:
     about, rows = results["about"], results["rows"]
     stores = {store: facts for store, facts in about["stores"].items() if not facts["left_out"]}
     lines = [
-        f"A number a second: more is better. The median of {about['rounds']} rounds, and in brackets the middle half"
+        "A number a second: more is better. The median of " + _rounds(rows) + " rounds, and in brackets the middle half"
         " of them.",
         "",
         _line(["", *(facts["name"] for facts in stores.values())]),
@@ -36,6 +36,10 @@ def markdown(results: dict[str, Any]) -> str:
         + ". Writers are processes.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rounds(rows: list[dict]) -> str:
+    return " or ".join(map(str, sorted({row["rounds"] for row in rows})))
 
 
 def _ratios(rows: list[dict], stores: dict[str, dict]) -> list[str]:

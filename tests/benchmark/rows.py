@@ -5,7 +5,7 @@ nothing but the history that was stored for them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -18,15 +18,15 @@ WITHDRAWN, DEPOSITED = Decimal("50.50"), Decimal("100.00")
 class Sizes:
     """How much is measured: the full size for the table, a tiny one for the test of the runner."""
 
-    rounds: int = 7
+    rounds: int = 5  # of the rows that take seconds; the quick ones take three times as many, each of them short
     accounts: int = 1_000  # in the log
     account_events: int = 100  # of each of them
-    calls: int = 120  # appends in a round, of one writer
-    seconds: float = 0.5  # that several writers append for, in a round
+    calls: int = 40  # appends in a round, of one writer
+    seconds: float = 0.3  # that several writers append for, in a round
     stream: int = 1_000  # events in the stream that is read
-    reads: int = 10  # of it, in a round
+    reads: int = 5  # of it, in a round
     decided: int = 500  # events in the stream that a command is decided on
-    commands: int = 20  # in a round
+    commands: int = 8  # in a round
 
     @property
     def log(self) -> int:
@@ -46,6 +46,7 @@ class Row:
         unit: what is counted, a second.
         task: the name of the method of Client that measures it.
         arguments: what that method is called with, besides the number of the round.
+        rounds: how often it is measured.
         writers: how many processes do it at the same time; their numbers are added up.
         before: a task to do once, before the first round, with its arguments.
     """
@@ -54,33 +55,38 @@ class Row:
     title: str
     unit: str
     task: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any]
+    rounds: int
     writers: int = 1
     before: tuple[str, dict[str, Any]] | None = None
 
 
 def rows(sizes: Sizes) -> list[Row]:
     """Return the rows, in the order in which they are measured."""
+    few, many = sizes.rounds, 3 * sizes.rounds
     history = {"accounts": sizes.accounts, "events": sizes.account_events}
-    calls = {"calls": sizes.calls}
+    log = {"count": sizes.log}
     seconds = {"seconds": sizes.seconds}
     read = {"length": sizes.stream}
     return [
-        Row("log", f"read the log of {sizes.log:,}", "events", "log", {"count": sizes.log}, before=("fill", history)),
-        Row("rebuild", f"rebuild a read model from {sizes.log:,}", "events", "rebuild", {"count": sizes.log}),
-        Row("append_1", "append 1 event a call", "events", "append", {"batch": 1, **calls}),
-        Row("append_10", "append 10 events a call", "events", "append", {"batch": 10, **calls}),
-        Row("append_100", "append 100 events a call", "events", "append", {"batch": 100, "calls": sizes.calls // 2}),
-        Row("writers_4", "4 writers, a stream each", "events", "together", {**seconds, "shared": False}, 4),
-        Row("writers_8", "8 writers, a stream each", "events", "together", {**seconds, "shared": False}, 8),
-        Row("contended", "4 writers on one stream", "events", "together", {**seconds, "shared": True}, 4),
+        Row("log", f"read the log of {sizes.log:,}", "events", "log", log, few, before=("fill", history)),
+        Row("rebuild", f"rebuild a read model from {sizes.log:,}", "events", "rebuild", log, few),
+        *(
+            Row(f"append_{batch}", f"append {what} a call", "events", "append", {"batch": batch, "calls": calls}, many)
+            for batch, what, calls in (
+                (1, "1 event", sizes.calls), (10, "10 events", sizes.calls), (100, "100 events", sizes.calls // 2),
+            )
+        ),
+        Row("writers_4", "4 writers, a stream each", "events", "together", {**seconds, "shared": False}, many, 4),
+        Row("writers_8", "8 writers, a stream each", "events", "together", {**seconds, "shared": False}, many, 8),
+        Row("contended", "4 writers on one stream", "events", "together", {**seconds, "shared": True}, many, 4),
         Row(
             "read", f"read a stream of {sizes.stream:,}", "events", "read",
-            {**read, "calls": sizes.reads}, before=("fill_stream", read),
+            {**read, "calls": sizes.reads}, many, before=("fill_stream", read),
         ),
         Row(
             "command", f"load {sizes.decided}, decide, append", "commands", "command",
-            {"length": sizes.decided, "calls": sizes.commands},
+            {"length": sizes.decided, "calls": sizes.commands}, many,
         ),
     ]  # fmt: skip
 
