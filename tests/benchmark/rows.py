@@ -66,11 +66,12 @@ def rows(sizes: Sizes) -> list[Row]:
     few, many = sizes.rounds, 3 * sizes.rounds
     history = {"accounts": sizes.accounts, "events": sizes.account_events}
     log = {"count": sizes.log}
+    rebuild = {**log, "account_events": sizes.account_events}
     seconds = {"seconds": sizes.seconds}
     read = {"length": sizes.stream}
     return [
         Row("log", f"read the log of {sizes.log:,}", "events", "log", log, few, before=("fill", history)),
-        Row("rebuild", f"rebuild a read model from {sizes.log:,}", "events", "rebuild", log, few),
+        Row("rebuild", f"rebuild a read model from {sizes.log:,}", "events", "rebuild", rebuild, few),
         *(
             Row(f"append_{batch}", f"append {what} a call", "events", "append", {"batch": batch, "calls": calls}, many)
             for batch, what, calls in (

@@ -37,3 +37,8 @@ def add(connection: psycopg.Connection, events: Iterable[object]) -> None:
     """Bring the read model up to date with some more events."""
     changes = fold(events)
     connection.execute(ADD, (list(changes), list(changes.values())))
+
+
+def total(connection: psycopg.Connection) -> Decimal:
+    """Return the sum of all balances."""
+    return connection.execute("SELECT coalesce(sum(balance), 0) FROM account_balances").fetchone()[0]  # type: ignore[index]

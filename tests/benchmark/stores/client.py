@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from tests.benchmark.place import Place
-from tests.benchmark.rows import history
+from tests.benchmark.rows import balance, history
 from workshop.bank import DepositRecorded, RecordDeposit
 
 STREAM_LENGTH = 20  # appends to one stream before the next one begins
@@ -96,6 +96,10 @@ class Client(ABC):
     def rebuild_balances(self, count: int) -> None:
         """Make the table account_balances anew, in PostgreSQL, from the first events of the log."""
 
+    @abstractmethod
+    def total(self) -> Decimal:
+        """Return the sum of account_balances."""
+
     def close(self) -> None:  # noqa: B027 -- most have nothing to end that does not end with the process
         """End what the client started."""
 
@@ -160,9 +164,12 @@ class Client(ABC):
         assert read == count, f"{read} events in the log, not {count}"
         return count / taken
 
-    def rebuild(self, label: str, count: int) -> float:
+    def rebuild(self, label: str, count: int, account_events: int) -> float:
         count = min(count, self.rebuilds_at_most)
-        return count / seconds(lambda: self.rebuild_balances(count))
+        rate = count / seconds(lambda: self.rebuild_balances(count))
+        expected = count // account_events * balance(account_events)
+        assert self.total() == expected, f"the balances add up to {self.total()}, not to {expected}"
+        return rate
 
 
 def deposit(account_id: str) -> DepositRecorded:

@@ -217,6 +217,10 @@ class Eventsourcing(Client):
         ):
             assert BalancesProjection.caught_up.wait(120), "the projection has not caught up"
 
+    def total(self) -> Decimal:
+        with psycopg.connect(self.url) as connection:
+            return balances.total(connection)
+
 
 def _own_event(account_id: UUID, number: int, event: Any) -> DomainEvent:
     """Return an event of the bank as the library wants it: with the aggregate's id and version in it."""

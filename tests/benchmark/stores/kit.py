@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 
 from eventstore import EventStore, EventTypes, WrongExpectedVersion, handle, rebuild
 from tests.benchmark.place import Place
+from tests.benchmark.stores import balances
 from tests.benchmark.stores.client import PAGE, Client, Conflict
 from workshop.bank import account_decider, event_types
 from workshop.read_models import AccountBalances
@@ -65,3 +67,6 @@ class Kit(Client):
 
     def rebuild_balances(self, count: int) -> None:
         assert rebuild(self.store, AccountBalances()) == count
+
+    def total(self) -> Decimal:
+        return balances.total(self.store.connection)

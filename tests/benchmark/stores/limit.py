@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -98,3 +99,6 @@ class Limit(Client):
         with self.connection.transaction():
             balances.empty(self.connection)
             balances.add(self.connection, (event for page in self._pages(count) for _, event in page))
+
+    def total(self) -> Decimal:
+        return balances.total(self.connection)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -113,3 +114,6 @@ class MessageDb(Client):
             balances.empty(self.connection)
             for page in self._pages(count):
                 balances.add(self.connection, (event for _, event in page))
+
+    def total(self) -> Decimal:
+        return balances.total(self.connection)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,10 @@ class UmaDb(Client):
         with psycopg.connect(self.postgresql) as connection:
             balances.empty(connection)
             balances.add(connection, (self._decoded(recorded.event) for recorded in self.client.read(limit=count)))
+
+    def total(self) -> Decimal:
+        with psycopg.connect(self.postgresql) as connection:
+            return balances.total(connection)
 
 
 def _stream(stream_id: str) -> umadb.Query:
