@@ -121,7 +121,5 @@ def _cell(numbers: list[float]) -> dict[str, Any]:
     return {"median": statistics.median(numbers), "low": low, "high": high, "rounds": numbers}
 
 
-
-
 if __name__ == "__main__":
     main()

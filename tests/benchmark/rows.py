@@ -64,14 +64,14 @@ class Row:
 def rows(sizes: Sizes) -> list[Row]:
     """Return the rows, in the order in which they are measured."""
     few, many = sizes.rounds, 3 * sizes.rounds
-    history = {"accounts": sizes.accounts, "events": sizes.account_events}
+    filled = ("fill", {"accounts": sizes.accounts, "events": sizes.account_events})
     log = {"count": sizes.log}
     rebuild = {**log, "account_events": sizes.account_events}
     seconds = {"seconds": sizes.seconds}
     read = {"length": sizes.stream}
     return [
-        Row("log", f"read the log of {sizes.log:,}", "events", "log", log, few, before=("fill", history)),
-        Row("rebuild", f"rebuild a read model from {sizes.log:,}", "events", "rebuild", rebuild, few),
+        Row("log", f"read the log of {sizes.log:,}", "events", "log", log, few, before=filled),
+        Row("rebuild", f"rebuild a read model from {sizes.log:,}", "events", "rebuild", rebuild, few, before=filled),
         *(
             Row(f"append_{batch}", f"append {what} a call", "events", "append", {"batch": batch, "calls": calls}, many)
             for batch, what, calls in (

@@ -111,6 +111,8 @@ class Client(ABC):
         return getattr(self, task)(**arguments)
 
     def fill(self, accounts: int, events: int) -> float:
+        if self.current_version("account-0"):
+            return 0  # for an earlier row
         for number in range(accounts):
             account_id = f"account-{number}"
             self.append_events(account_id, history(account_id, events), 0)

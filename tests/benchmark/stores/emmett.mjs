@@ -107,6 +107,7 @@ const tasks = {
     return 0;
   },
   fill: async ({ accounts, events }) => {
+    if ((await store.readStream('account-0')).streamExists) return 0; // for an earlier row
     for (let n = 0; n < accounts; n++) await append(`account-${n}`, history(`account-${n}`, events), 0);
     return 0;
   },
