@@ -1,11 +1,12 @@
 # make lab    open the kit in JupyterLab
 # make test   prove all of it
+# make bench  measure the kit beside mature event stores
 
 PYTHON ?= python3
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 
-.PHONY: lab test notebooks outputs clean
+.PHONY: lab test bench notebooks outputs clean
 
 lab: .venv/lab
 	$(RUN) -m jupyterlab --config=jupyter_lab_config.py
@@ -14,6 +15,10 @@ lab: .venv/lab
 test: .venv/test
 	$(RUN) -m ruff check --quiet .
 	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
+
+# The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"
+bench: .venv/bench .benchmark/npm/package.json
+	$(RUN) -m tests.benchmark.compare $(ARGS)
 
 # notebooks/ is generated from solutions/.
 notebooks: .venv/test
@@ -24,7 +29,7 @@ outputs: .venv/test
 	$(RUN) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False solutions/*.ipynb
 
 clean:
-	rm -rf .venv .postgresql
+	rm -rf .venv .postgresql .benchmark
 
 .venv/lab: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what JupyterLab and the kit need, once: this takes a minute or two."
@@ -35,6 +40,16 @@ clean:
 	@echo "Installing what the tests need, once: this takes a minute or two."
 	$(PIP) install -r requirements-dev.txt
 	@touch $@ .venv/lab
+
+.venv/bench: requirements.txt requirements-bench.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what the comparison needs, once: this takes a minute or two."
+	$(PIP) install -r requirements-bench.txt
+	@touch $@ .venv/lab
+
+.benchmark/npm/package.json: tests/benchmark/stores/package.json
+	@mkdir -p $(@D)
+	@cp $< $@
+	@! command -v npm >/dev/null || npm install --prefix $(@D) --no-audit --no-fund --silent || rm -r $(@D)/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

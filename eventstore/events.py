@@ -59,6 +59,7 @@ class EventTypes:
             self._names.setdefault(cls, name)
         if strangers := self._upcasters.keys() - self._decoders.keys():
             raise ValueError(f"there is an upcaster for {', '.join(sorted(strangers))}, and no class of that name")
+        self._readers = {name: self._reader(name) for name in self._decoders}
 
     def names(self, classes: Iterable[type]) -> list[str]:
         """Return all names under which events of these classes, or of subclasses, are stored."""
@@ -79,7 +80,7 @@ class EventTypes:
                 f"{type(event).__name__} is not a registered event type (registered: {known}): "
                 "add the class to EventTypes(...)"
             )
-        return name, _encode(event, name, lambda data: self._read(name, data))
+        return name, _encode(event, name, self._readers[name])
 
     def encode_batch(self, events: Iterable[object], event_ids: Iterable[UUID] | None = None) -> list[dict]:
         """Return events as append_to_stream takes them: objects of type, data and, where ids are given, id.
@@ -124,19 +125,20 @@ class EventTypes:
                 f"(registered: {known}): add its class to EventTypes(...)"
             )
         try:
-            event = self._read(name, data)
+            event = self._readers[name](data)
         except Exception as error:  # msgspec's, or whatever an upcaster raises
             raise InvalidEvent(
                 f"event {version} of stream {stream_id!r} does not fit {name}: {type(error).__name__}: {error}"
             ) from error
-        return RecordedEvent(
-            stream_id, version, position, event_id, name, event, msgspec.json.decode(metadata), recorded_at
-        )
+        about = {} if metadata == "{}" else msgspec.json.decode(metadata)  # most have none, and thousands are read
+        return RecordedEvent(stream_id, version, position, event_id, name, event, about, recorded_at)
 
-    def _read(self, name: str, data: str | bytes) -> Any:
+    def _reader(self, name: str) -> Callable[[str | bytes], Any]:
+        """Return what makes an event of its JSON: for most types, the decoder itself."""
+        decode = self._decoders[name].decode
         if upcaster := self._upcasters.get(name):
-            data = msgspec.json.encode(upcaster(msgspec.json.decode(data)))
-        return self._decoders[name].decode(data)
+            return lambda data: decode(msgspec.json.encode(upcaster(msgspec.json.decode(data))))
+        return decode
 
 
 def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes:
