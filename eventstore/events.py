@@ -22,7 +22,6 @@ Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 # JSON text that may stand for a value which does not survive; without a hit there is none. See _faults.
 _SUSPECT = re.compile(rb"\\u0000|NaN|Infinity|\de|T\d\d:\d\d:\d\d(?:\.\d+)?\"")
-
 _DEEPEST = 100  # levels
 
 
