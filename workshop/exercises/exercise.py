@@ -108,8 +108,8 @@ class Room:
 
     def _prepare(self) -> None:
         self.database.reset()
-        for name in self._exercise.given:
-            self.execute(reference_sql(name))
+        if self._exercise.given:  # all at once: that is twice as fast as file by file
+            self.execute("\n".join(map(reference_sql, self._exercise.given)))
         if self._exercise.is_sql:
             try:
                 self.execute(self.answer)
