@@ -29,14 +29,15 @@ def mistakes_of(notebook: str) -> tuple[Mistake, ...]:
 def test_the_reference_answer_passes_in_time(exercise: Exercise, postgres: Server) -> None:
     reference = answer(exercise, reference_answer(exercise.id))
     seconds = []
-    for _ in range(5):  # the machine may be busy: the fastest of five counts
+    for attempt in range(10):  # the machine may be busy: the fastest of ten counts, the later ones at another moment
+        time.sleep(0.5 * (attempt > 4))
         begin = time.perf_counter()
         report = run_checks(exercise, reference, postgres.url)
         seconds.append(time.perf_counter() - begin)
         assert report.passed, failures(report)
         if seconds[-1] < SECONDS:
             return
-    pytest.fail(f"five times over {SECONDS} s: {', '.join(f'{second:.2f}' for second in seconds)}")
+    pytest.fail(f"ten times over {SECONDS} s: {', '.join(f'{second:.2f}' for second in seconds)}")
 
 
 @pytest.mark.parametrize("exercise_id", [id for id, exercise in EXERCISES.items() if exercise.keeps[:7] == "schema/"])
