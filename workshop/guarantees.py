@@ -120,6 +120,15 @@ MISSING_LINES = (
         "Notebook 08 explains it.",
     ),
     MissingLine(
+        ("G8",),
+        "schema/70_settled_position.sql",
+        r"transaction_isolation",
+        "Your settled_position lets a transaction that sees only the past read the log, and that one skips events. "
+        "Begin it as eventstore/schema/70_settled_position.sql begins, with its refusals:\n"
+        "    IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN\n"
+        "Notebook 08 explains it.",
+    ),
+    MissingLine(
         ("G10", "G11"),
         "schema/40_append_to_stream.sql",
         r"notify_subscribers\(",
