@@ -57,8 +57,7 @@ class Reader:
         """Have a checkpoint under this name, from now on, and return it. Where that fails, the connection is closed."""
         try:
             self.log.execute("INSERT INTO subscriptions (name) VALUES (%s) ON CONFLICT DO NOTHING", (self.name,))
-            with self.log.connection.transaction():
-                return self._locked_checkpoint()
+            return self._checkpoint("")
         except BaseException:
             self.log.connection.close()
             raise
@@ -155,9 +154,8 @@ class Reader:
             self._move(0)
             self.log.execute("DELETE FROM parked_events WHERE subscription = %s", (self.name,))
             self.log.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-            self.log.execute(
-                "SELECT pg_notify(events_channel(), '')"
-            )  # for another process, if it is the one who works
+            # For another process, if it is the one who works.
+            self.log.execute("SELECT pg_notify(events_channel(), '')")
 
     def _hand_over(self, events: Sequence[RecordedEvent]) -> None:
         try:
@@ -168,9 +166,10 @@ class Reader:
             raise EventStoreError("the handler ended the transaction: what it wrote must commit with the checkpoint")
 
     def _locked_checkpoint(self) -> int:
-        row = self.log.execute(
-            "SELECT checkpoint FROM subscriptions WHERE name = %s FOR UPDATE", (self.name,)
-        ).fetchone()
+        return self._checkpoint("FOR UPDATE")
+
+    def _checkpoint(self, lock: str) -> int:
+        row = self.log.execute(f"SELECT checkpoint FROM subscriptions WHERE name = %s {lock}", (self.name,)).fetchone()
         if row is None:
             raise InvalidArgument(f"there is no subscription {self.name!r}; it may have been removed meanwhile")
         return row[0]

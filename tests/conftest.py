@@ -12,6 +12,7 @@ from eventstore import EventStore, EventTypes
 
 from . import bank
 from .postgres import Server, server
+from .subscribing import Deliveries
 
 # A hang is to become a failure. Nothing in these tests waits, or works, as long as this on purpose.
 LIMITS = {"statement_timeout": "20s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
@@ -81,3 +82,11 @@ def store(new_store: Callable[..., EventStore]) -> EventStore:
     store = new_store()
     store.create_schema()
     return store
+
+
+@pytest.fixture
+def deliveries(store: EventStore) -> Deliveries:
+    """A projection that counts how often each event reaches it, its table made."""
+    deliveries = Deliveries()
+    deliveries.create(store.connection)
+    return deliveries

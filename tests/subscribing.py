@@ -62,6 +62,11 @@ def parked(store: Any) -> list[tuple]:
     return store.execute("SELECT subscription, position, error FROM parked_events ORDER BY 1, 2").fetchall()
 
 
+def rows(store: Any, projection: Projection) -> list[tuple]:
+    """Return a whole read model, in the order of its keys."""
+    return store.execute(f"SELECT * FROM {projection.table} ORDER BY 1").fetchall()
+
+
 class Notes:
     """A handler that notes what it was given, also what is undone afterwards; `then` does the rest."""
 

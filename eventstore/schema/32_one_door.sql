@@ -1,16 +1,10 @@
--- Facts stay, and there is one door: an event may leave its table once the other one holds it, unchanged. With that,
--- archiving can move a stream, and still nobody can lose an event.
+-- Facts stay, and there is one door: an event may leave its table once the other one holds it, unchanged, so that it
+-- stays in the log. With that, archiving can move a stream, and still nobody can lose an event.
 CREATE OR REPLACE FUNCTION refuse_loss() RETURNS trigger
 LANGUAGE plpgsql AS $$
-DECLARE
-    lost boolean;
 BEGIN
-    IF TG_TABLE_NAME = 'events' THEN
-        lost := EXISTS (SELECT * FROM gone EXCEPT SELECT a.* FROM archived_events a JOIN gone USING (stream_id, version));
-    ELSE
-        lost := EXISTS (SELECT * FROM gone EXCEPT SELECT e.* FROM events e JOIN gone USING (stream_id, version));
-    END IF;
-    IF lost OR NOT EXISTS (SELECT FROM gone) THEN
+    IF NOT EXISTS (SELECT FROM gone)
+        OR EXISTS (SELECT * FROM gone EXCEPT SELECT l.* FROM log l JOIN gone USING (stream_id, version)) THEN
         RAISE EXCEPTION 'Events are facts: % on % is refused', TG_OP, TG_TABLE_NAME
             USING ERRCODE = 'ES002', HINT = 'Append an event that corrects the earlier one, or archive the whole stream.';
     END IF;

@@ -25,6 +25,7 @@ from tests.subscribing import (
     last_position,
     logged,
     parked,
+    rows,
     subscription,
 )
 from workshop.read_models import AccountBalances, CashierDashboard
@@ -32,21 +33,10 @@ from workshop.read_models import AccountBalances, CashierDashboard
 CHECKOUT = Path(__file__).parents[2]
 
 
-def rows(store, projection):
-    return store.execute(f"SELECT * FROM {projection.table} ORDER BY 1").fetchall()
-
-
 def rebuilt(store, projection):
     """The read model as a rebuild makes it."""
     rebuild(store, projection)
     return rows(store, projection)
-
-
-@pytest.fixture
-def deliveries(store):
-    deliveries = Deliveries()
-    deliveries.create(store.connection)
-    return deliveries
 
 
 @pytest.fixture

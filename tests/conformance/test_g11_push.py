@@ -29,13 +29,6 @@ from workshop.bank import event_types
 from .unreliable_network import UnreliableNetwork
 
 
-@pytest.fixture
-def deliveries(store):
-    deliveries = Deliveries()
-    deliveries.create(store.connection)
-    return deliveries
-
-
 def asleep(observer, reader, calm=0.05):
     """Return the one process of a subscription once it has done nothing for so many seconds."""
 

@@ -22,7 +22,6 @@ from eventstore import (
 from tests.bank import AccountClosed, AccountOpened, CashierEmployed, CashWithdrawn, DepositRecorded, deposits
 from tests.concurrency import at_once
 from tests.subscribing import (
-    Deliveries,
     Notes,
     backends,
     checkpoint,
@@ -30,6 +29,7 @@ from tests.subscribing import (
     last_position,
     logged,
     parked,
+    rows,
     subscription,
 )
 from workshop.bank import event_types
@@ -39,13 +39,6 @@ from workshop.read_models import AccountBalances, CashierDashboard
 @dataclass(frozen=True)
 class Stranger:
     text: str
-
-
-@pytest.fixture
-def deliveries(store):
-    deliveries = Deliveries()
-    deliveries.create(store.connection)
-    return deliveries
 
 
 @pytest.fixture
@@ -61,10 +54,6 @@ def threads(reader):
 
 def amounts(notes):
     return [event.event.amount for event in notes.events]
-
-
-def rows(store, projection):
-    return store.execute(f"SELECT * FROM {projection.table} ORDER BY 1").fetchall()
 
 
 def assert_gone(store, reader):
