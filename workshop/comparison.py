@@ -1,14 +1,13 @@
 """The stored result of `make bench`: the comparison that notebook 10 shows."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from IPython.display import Image
 
 _STORED = Path(__file__).with_name("measured") / "comparison.json"
 _COLOURS = ("#1f77b4", "#9467bd", "#d9730d", "#2a9d5c", "#c2405a", "#7a7a7a")
@@ -55,9 +54,9 @@ def where_from(comparison: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw(comparison: dict[str, Any]) -> "Figure":
+def draw(comparison: dict[str, Any]) -> Image:
     """Return a chart of the shares, on a white ground, so that it reads the same in a light and a dark theme."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes a while to load, and only this needs it
 
     table = shares(comparison)
     bars = len(table.columns) + 1
@@ -73,7 +72,9 @@ def draw(comparison: dict[str, Any]) -> "Figure":
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=len(table.columns), frameon=False)
-    return figure
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    return Image(picture.getvalue(), width=900)
 
 
 def _measured_stores(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
