@@ -69,6 +69,7 @@ def draw(comparison: dict[str, Any]) -> Image:
     axes.axvline(100, color="#444444", linewidth=1, linestyle="--")
     axes.set_yticks([row + 0.4 for row in range(len(table))], list(table.index))
     axes.set_xlabel("% of the limit (bare SQL): more is better")
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=len(table.columns), frameon=False)
