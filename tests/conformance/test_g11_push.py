@@ -122,10 +122,10 @@ def test_an_append_in_a_transaction_reaches_the_handler_when_that_commits_and_no
     with subscription(connect, notes) as reader:
         store.append("account-9", deposits(0))
         reader.wait_for(1)
+        asleep(store.connection, reader)
         writer.append("account-1", deposits(1))
         writer.append("account-2", deposits(2))
         writer.append("account-1", deposits(3))
-        asleep(store.connection, reader)
         assert notes.positions == [1]
         writer.connection.commit()
         notes.wait_for(4, timeout=1)

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from eventstore import EventStore
 
 from .. import bank
-from .exercise import Exercise, Room, whole_schema
+from .exercise import Exercise, Room, core_schema
 
 # 03.1 evolve
 
@@ -467,7 +467,7 @@ EXERCISES = (
         minutes=5,
         difficulty="easy",
         keeps="aggregation.py",
-        given=whole_schema(),
+        given=core_schema(),
         fast_track=True,
         checks=(
             the_events_are_folded,

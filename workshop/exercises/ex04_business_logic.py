@@ -26,7 +26,7 @@ from ..bank import (
     evolve,
 )
 from ..given_when_then import Given
-from .exercise import Exercise, Room, whole_schema
+from .exercise import Exercise, Room, core_schema
 
 ACCOUNT = "account-7"
 CURRENCY = "EUR"
@@ -635,7 +635,7 @@ EXERCISES = (
         minutes=12,
         difficulty="hard",
         keeps="decider.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             it_appends_what_was_decided,
             it_expects_the_version_it_read,

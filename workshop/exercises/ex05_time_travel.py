@@ -9,7 +9,7 @@ import pandas as pd
 from eventstore import EventStore
 
 from ..bank import AccountOpened, BankAccount, CashWithdrawn, DepositRecorded, event_types, evolve
-from .exercise import Exercise, Room, whole_schema
+from .exercise import Exercise, Room, core_schema
 
 HISTORY = [
     AccountOpened("account-1", "PLN"),
@@ -192,7 +192,7 @@ EXERCISES = (
         minutes=8,
         difficulty="easy",
         keeps="aggregation.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             without_limits_it_is_the_state_now,
             at_a_version,
@@ -216,7 +216,7 @@ EXERCISES = (
         minutes=8,
         difficulty="medium",
         keeps="balance_history.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             one_row_for_each_event,
             each_balance_is_the_one_after_its_event,

@@ -15,7 +15,7 @@ from eventstore import EventStore, Projection, RecordedEvent, WrongExpectedVersi
 
 from ..bank import AccountClosed, AccountOpened, CashierEmployed, CashWithdrawn, DepositRecorded, event_types
 from ..read_models import AccountBalances, CashierDashboard
-from .exercise import Exercise, Room, own_room, whole_schema
+from .exercise import Exercise, Room, core_schema, own_room
 
 
 class Log:
@@ -700,7 +700,7 @@ EXERCISES = (
         minutes=10,
         difficulty="hard",
         keeps="append_and_project.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             both_are_there_at_once,
             it_takes_part_in_the_callers_transaction,
@@ -729,7 +729,7 @@ EXERCISES = (
         minutes=12,
         difficulty="hard",
         keeps="projections.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             wrong_rows_become_right,
             it_replays_in_log_order,

@@ -15,7 +15,7 @@ import psycopg
 from eventstore import EventStore, InvalidArgument, UnknownEventType
 
 from ..bank import BankAccount, event_types, evolve
-from .exercise import Exercise, Room, own_room, whole_schema
+from .exercise import Exercise, Room, core_schema, own_room
 
 
 def moment(version: int) -> datetime:
@@ -439,7 +439,7 @@ EXERCISES = (
         minutes=10,
         difficulty="medium",
         keeps="steps/aggregate_from_snapshot.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             without_a_snapshot_all_is_folded,
             the_tail_is_folded_into_the_snapshot,
@@ -472,7 +472,7 @@ EXERCISES = (
         minutes=8,
         difficulty="medium",
         keeps="snapshots.py",
-        given=whole_schema(),
+        given=core_schema(),
         checks=(
             a_snapshot_is_kept,
             it_carries_the_moment_of_its_event,

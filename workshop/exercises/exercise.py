@@ -108,8 +108,8 @@ class Room:
 
     def _prepare(self) -> None:
         self.database.reset()
-        for name in self._exercise.given:
-            self.execute(reference_sql(name))
+        if self._exercise.given:  # all at once: that is twice as fast as file by file
+            self.execute("\n".join(map(reference_sql, self._exercise.given)))
         if self._exercise.is_sql:
             try:
                 self.execute(self.answer)
@@ -190,6 +190,12 @@ class Room:
 def whole_schema() -> tuple[str, ...]:
     """Return the names of all files of eventstore/schema, for exercises that stand on a finished store."""
     return tuple(sorted(file.name for file in files("eventstore").joinpath("schema").iterdir()))
+
+
+def core_schema() -> tuple[str, ...]:
+    """Return the same without those that only readers of the log and the archive need: that is made in half the time."""
+    later = ("21", "32", "70", "72", "81", "83", "90", "91")
+    return tuple(name for name in whole_schema() if not name.startswith(later))
 
 
 def reference_sql(name: str) -> str:
