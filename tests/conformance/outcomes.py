@@ -51,6 +51,15 @@ class Outcomes:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--outcomes", metavar="FILE", help="write a line of JSON for each test into this file")
+    parser.addoption("--brief", action="store_true", help="one case of each test is enough")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--brief"):
+        first: dict[tuple[Path, str], pytest.Item] = {}
+        for item in items:
+            first.setdefault((item.path, getattr(item, "originalname", item.name)), item)
+        items[:] = first.values()
 
 
 def pytest_configure(config: pytest.Config) -> None:

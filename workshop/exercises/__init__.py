@@ -11,6 +11,7 @@ from . import (
     ex07_snapshots,
     ex08_subscriptions,
     ex09_archiving,
+    ex10_mature_solutions,
 )
 from .exercise import Exercise
 
@@ -25,5 +26,6 @@ NOTEBOOKS = {
     "07_snapshots": ex07_snapshots.EXERCISES,
     "08_subscriptions": ex08_subscriptions.EXERCISES,
     "09_archiving": ex09_archiving.EXERCISES,
+    "10_mature_solutions": ex10_mature_solutions.EXERCISES,
 }
 EXERCISES: dict[str, Exercise] = {exercise.id: exercise for group in NOTEBOOKS.values() for exercise in group}

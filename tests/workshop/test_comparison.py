@@ -1,0 +1,41 @@
+"""The stored comparison: whatever `make bench` wrote, notebook 10 can show it."""
+
+from workshop import comparison
+
+
+def result(cells: dict[str, dict]) -> dict:
+    facts = {"version": "1", "flushes": "a sync", "left_out": None}
+    return {
+        "about": {
+            "date": "2026-01-01T00:00:00", "machine": "a machine", "postgresql": "18", "python": "3.13",
+            "stores": {
+                "limit": {**facts, "name": "limit", "role": "limit"},
+                "kit": {**facts, "name": "kit", "role": "own"},
+                "mine": {**facts, "name": "my_eventstore", "role": "own", "left_out": "nothing was built"},
+            },
+        },
+        "rows": [{"title": "append", "unit": "events", "cells": cells}],
+    }  # fmt: skip
+
+
+LIMIT = {"median": 200.0, "rounds": [100.0, 200.0, 400.0]}
+
+
+def test_a_share_is_the_median_of_the_ratios_round_by_round() -> None:
+    table = comparison.shares(result({"limit": LIMIT, "kit": {"median": 60.0, "rounds": [50.0, 60.0, 360.0]}}))
+    assert table.loc["append", "kit"] == 50
+    assert list(table.columns) == ["kit"]  # what was left out has no column
+
+
+def test_what_failed_has_no_share_and_no_number() -> None:
+    failed = result({"limit": LIMIT, "kit": {"failed": "an error"}})
+    assert comparison.shares(failed).isna().all(axis=None)
+    assert comparison.numbers(failed).loc["append (events/s)"].to_dict() == {"limit": "200", "kit": "–"}
+
+
+def test_the_stored_one_is_whole() -> None:
+    stored = comparison.measured()
+    table = comparison.shares(stored)
+    assert len(table) == len(stored["rows"]) and {"kit", "eventsourcing", "UmaDB"} <= {*table.columns}
+    assert "Measured on" in comparison.where_from(stored)
+    assert comparison.draw(stored).data.startswith(b"\x89PNG")
