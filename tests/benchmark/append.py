@@ -6,7 +6,6 @@ no event to encode: its JSON is ready. It is the limit, not a rival.
 """
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,16 +15,13 @@ import psycopg
 
 from eventstore import EventStore, EventTypes
 from tests.bank import DepositRecorded
-from workshop.database import Database, server_url
+from tests.benchmark.scratch import scratch_database
 
 STREAM_LENGTH = 20  # appends to one stream before the next one begins
 
 
 def main() -> None:
-    url = sys.argv[1] if len(sys.argv) > 1 else server_url()
-    database = Database(url, f"benchmark_{uuid4().hex[:8]}")
-    try:
-        database.reset()
+    with scratch_database() as database:
         store = EventStore(database.connection, EventTypes(DepositRecorded))
         database.connection.prepare_threshold = 5  # psycopg's own default
         store.create_schema()
@@ -37,8 +33,6 @@ def main() -> None:
         for batch, rounds in ((1, 3000), (100, 400)):
             kit, limit = measure(rounds, batch, append_to(store), insert_into(bare))
             print(f"{batch:6} {kit * 1e6:10.0f} {limit * 1e6:11.0f} {limit / kit:12.2f}")
-    finally:
-        database.drop()
 
 
 Writer = Callable[[str, int, int], None]  # stream id, version before, number of events

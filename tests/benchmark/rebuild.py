@@ -8,17 +8,15 @@ lock and writes no row. It is the limit, not a rival.
 
 import gc
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from uuid import uuid4
 
 import psycopg
 
 from eventstore import EventStore, rebuild
+from tests.benchmark.scratch import scratch_database
 from workshop.bank import event_types
-from workshop.database import Database, server_url
 from workshop.read_models import AccountBalances
 
 EVENTS, ACCOUNTS, ROUNDS = 100_000, 1_000, 7
@@ -40,10 +38,7 @@ HISTORY = """
 
 
 def main() -> None:
-    url = sys.argv[1] if len(sys.argv) > 1 else server_url()
-    database = Database(url, f"benchmark_{uuid4().hex[:8]}")
-    try:
-        database.reset()
+    with scratch_database() as database:
         store = EventStore(database.connection, event_types(), [AccountBalances()])
         store.create_schema()
         fill(store)
@@ -57,8 +52,6 @@ def main() -> None:
         print(f"medians of {ROUNDS} rounds, kit and bare fold in turn")
         print("rebuild (s)   bare SELECT and fold (s)   rebuild / bare")
         print(f"{kit:11.2f} {limit:26.2f} {ratio:16.2f}")
-    finally:
-        database.drop()
 
 
 def fill(store: EventStore) -> None:

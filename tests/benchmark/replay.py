@@ -6,24 +6,19 @@ machine hits both. The last column is the one read that found no snapshot, and k
 """
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from uuid import uuid4
 
 from eventstore import EventStore, aggregate_stream, aggregate_with_snapshots
+from tests.benchmark.scratch import scratch_database
 from workshop.bank import BankAccount, event_types, evolve
-from workshop.database import Database, server_url
 
 LENGTHS = (100, 1_000, 10_000, 100_000)
 EVERY, TAIL = 100, 50
 
 
 def main() -> None:
-    url = sys.argv[1] if len(sys.argv) > 1 else server_url()
-    database = Database(url, f"benchmark_{uuid4().hex[:8]}")
-    try:
-        database.reset()
+    with scratch_database() as database:
         store = EventStore(database.connection, event_types())
         store.create_schema()
         print(f"PostgreSQL {database.connection.info.server_version // 10000}, medians, both reads in turn")
@@ -31,8 +26,6 @@ def main() -> None:
         for length in LENGTHS:
             whole, snapshot, first = measure(store, length)
             print(f"{length:6} {whole * 1e3:12.2f} {snapshot * 1e3:22.2f} {whole / snapshot:14.1f} {first * 1e3:27.2f}")
-    finally:
-        database.drop()
 
 
 def measure(store: EventStore, length: int) -> tuple[float, float, float]:

@@ -6,7 +6,6 @@ subscription with an empty handler gets through, beside a bare SELECT of the sam
 """
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -17,7 +16,8 @@ import psycopg
 from eventstore import EventStore, EventTypes, Subscription
 from eventstore.log import RECORDED
 from tests.bank import DepositRecorded
-from workshop.database import Database, server_url
+from tests.benchmark.scratch import scratch_database
+from workshop.database import Database
 
 PUSHED = 1_000  # events
 LOGGED = 100_000  # events
@@ -25,18 +25,13 @@ ROUNDS = 5
 
 
 def main() -> None:
-    url = sys.argv[1] if len(sys.argv) > 1 else server_url()
-    database = Database(url, f"benchmark_{uuid4().hex[:8]}")
-    try:
-        database.reset()
+    with scratch_database() as database:
         store = EventStore(database.connection, EventTypes(DepositRecorded))
         database.connection.prepare_threshold = 5  # psycopg's own default
         store.create_schema()
         print(f"PostgreSQL {store.connection.info.server_version // 10000}")
         push(database, store)
         catch_up(database, store)
-    finally:
-        database.drop()
 
 
 def connect(database: Database) -> psycopg.Connection:
