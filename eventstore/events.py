@@ -21,7 +21,8 @@ from .records import RecordedEvent
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 # JSON text that may stand for a value which does not survive; without a hit there is none. See _faults.
-_SUSPECT = re.compile(rb"\\u0000|NaN|Infinity|\de|T\d\d:\d\d:\d\d(?:\.\d+)?\"")
+# Every event is searched, and that is twice as fast where no alternative begins with a class, such as `\de`.
+_SUSPECT = re.compile(rb"\\u0000|NaN|Infinity|0e|1e|2e|3e|4e|5e|6e|7e|8e|9e|T\d\d:\d\d:\d\d(?:\.\d+)?\"")
 _DEEPEST = 100  # levels
 
 
@@ -65,22 +66,6 @@ class EventTypes:
         wanted = tuple(classes)
         return [name for name, decoder in self._decoders.items() if issubclass(decoder.type, wanted)]
 
-    def encode(self, event: object) -> tuple[str, bytes]:
-        """Return the name of the event's type and the event as JSON.
-
-        Raises:
-            UnknownEventType: its class is not registered.
-            InvalidEvent: it would not be read back as it was given.
-        """
-        name = self._names.get(type(event))
-        if name is None:
-            known = ", ".join(self._decoders) or "none"
-            raise UnknownEventType(
-                f"{type(event).__name__} is not a registered event type (registered: {known}): "
-                "add the class to EventTypes(...)"
-            )
-        return name, _encode(event, name, self._readers[name])
-
     def encode_batch(self, events: Iterable[object], event_ids: Iterable[UUID] | None = None) -> list[dict]:
         """Return events as append_to_stream takes them: objects of type, data and, where ids are given, id.
 
@@ -90,10 +75,16 @@ class EventTypes:
         """
         if isinstance(events, (str, bytes, Mapping)) or not isinstance(events, Iterable):
             raise InvalidEvent(f"events must be a list of events, not {type(events).__name__}: write [event] for one")
-        encoded = [self.encode(event) for event in events]
-        if not encoded:
+        items: list[dict[str, Any]] = []
+        for event in events:
+            if (name := self._names.get(type(event))) is None:
+                raise UnknownEventType(
+                    f"{type(event).__name__} is not a registered event type (registered: "
+                    f"{', '.join(self._readers) or 'none'}): add the class to EventTypes(...)"
+                )
+            items.append({"type": name, "data": msgspec.Raw(_encode(event, name, self._readers[name]))})
+        if not items:
             raise InvalidEvent("no events to append: give at least one")
-        items: list[dict[str, Any]] = [{"type": name, "data": msgspec.Raw(data)} for name, data in encoded]
         if event_ids is not None:
             if not isinstance(event_ids, Iterable):
                 raise InvalidEvent(f"event_ids must be a list of uuid.UUID, not {event_ids!r}")
@@ -107,30 +98,36 @@ class EventTypes:
         return items
 
     def record(self, row: Sequence[Any]) -> RecordedEvent:
-        """Return a row of events as a RecordedEvent.
+        """Return a row of events as a RecordedEvent; `records` does it for many, and says what can go wrong."""
+        return self.records([row])[0]
+
+    def records(self, rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
+        """Return rows of events as RecordedEvents.
 
         Args:
-            row: stream_id, version, position, id, type, data and metadata as JSON text, recorded_at.
+            rows: each of them stream_id, version, position, id, type, data and metadata as JSON text, recorded_at.
 
         Raises:
-            UnknownEventType: no class is registered under the name of its type.
-            InvalidEvent: its data does not fit the class.
+            UnknownEventType: no class is registered under the name of an event's type.
+            InvalidEvent: an event's data does not fit the class.
         """
-        stream_id, version, position, event_id, name, data, metadata, recorded_at = row
-        if name not in self._decoders:
-            known = ", ".join(self._decoders) or "none"
-            raise UnknownEventType(
-                f"event {version} of stream {stream_id!r} has the type {name!r}, which is not registered "
-                f"(registered: {known}): add its class to EventTypes(...)"
-            )
-        try:
-            event = self._readers[name](data)
-        except Exception as error:  # msgspec's, or whatever an upcaster raises
-            raise InvalidEvent(
-                f"event {version} of stream {stream_id!r} does not fit {name}: {type(error).__name__}: {error}"
-            ) from error
-        about = {} if metadata == "{}" else msgspec.json.decode(metadata)  # most have none, and thousands are read
-        return RecordedEvent(stream_id, version, position, event_id, name, event, about, recorded_at)
+        recorded = []
+        readers = self._readers
+        for stream_id, version, position, event_id, name, data, metadata, recorded_at in rows:
+            if (read := readers.get(name)) is None:
+                raise UnknownEventType(
+                    f"event {version} of stream {stream_id!r} has the type {name!r}, which is not registered "
+                    f"(registered: {', '.join(readers) or 'none'}): add its class to EventTypes(...)"
+                )
+            try:
+                event = read(data)
+            except Exception as error:  # msgspec's, or whatever an upcaster raises
+                raise InvalidEvent(
+                    f"event {version} of stream {stream_id!r} does not fit {name}: {type(error).__name__}: {error}"
+                ) from error
+            about = {} if metadata == "{}" else msgspec.json.decode(metadata)  # most have none, and thousands are read
+            recorded.append(RecordedEvent(stream_id, version, position, event_id, name, event, about, recorded_at))
+        return recorded
 
     def _reader(self, name: str) -> Callable[[str | bytes], Any]:
         """Return what makes an event of its JSON: for most types, the decoder itself."""

@@ -72,8 +72,8 @@ class Log:
 
     def read(self, source: str, parameters: tuple) -> list[RecordedEvent]:
         """Return the rows of a function that returns events. Ids and moments are read much faster in binary."""
-        cursor = self.connection.cursor(binary=True, row_factory=lambda _: self.types.record)
-        return cursor.execute(RECORDED + source, parameters).fetchall()
+        cursor = self.connection.cursor(binary=True, row_factory=tuple_row)
+        return self.types.records(cursor.execute(RECORDED + source, parameters).fetchall())
 
     def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple]:
         """Run SQL; rows come as tuples, whatever row factory the caller's connection has."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from .log import RECORDED
 from .records import RecordedEvent
@@ -72,14 +73,14 @@ def rebuild(
         row = store.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone()
         total = row[0] if row else 0
         # A cursor with a name stays on the server, and hands out the log piece by piece.
-        with store.connection.cursor("rebuild", row_factory=lambda _: store.types.record) as log:
+        with store.connection.cursor("rebuild", row_factory=tuple_row) as log:
             log.execute(
                 RECORDED + "log WHERE type = ANY (%s) ORDER BY position",
                 (names,),
                 binary=True,  # ids and moments are read much faster than as text
             )
-            while events := log.fetchmany(_BATCH):
-                projection.project(store.connection, events)
-                done += len(events)
+            while rows := log.fetchmany(_BATCH):
+                projection.project(store.connection, store.types.records(rows))
+                done += len(rows)
                 progress(done, total)
     return done

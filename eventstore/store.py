@@ -133,12 +133,17 @@ class EventStore(Log):
         """
         check_stream_id(stream_id)
         check_range(from_version, to_version, since, until)
-        parameters = (stream_id, from_version, to_version, since, until, archived)
-        while not (events := self.read("read_stream(%s, %s, %s, %s, %s, %s)", parameters)) and not archived:
+        parameters: tuple = (stream_id, from_version, to_version, since, until)
+        if archived:
+            return self.read("read_stream_from_log(%s, %s, %s, %s, %s)", parameters)
+        if parameters[1:] == (1, None, None, None):
+            parameters = (stream_id,)  # PostgreSQL plans without the limits, and compares them with no row
+        source = f"read_stream({', '.join(['%s'] * len(parameters))})"
+        while not (events := self.read(source, parameters)):
             # Only those who found nothing pay for a second look: is there nothing, or is it in the archive?
             look = self.execute(
                 "SELECT EXISTS (SELECT FROM streams WHERE id = %s AND archived_at IS NOT NULL),"
-                " EXISTS (SELECT FROM read_stream(%s, %s, %s, %s, %s, %s))",
+                f" EXISTS (SELECT FROM {source})",
                 (stream_id, *parameters),
             ).fetchone()
             if look == (True, False):

@@ -35,7 +35,6 @@ FUNCTIONS = {
     "06.4": ("rebuild_read_model", "rebuild"),
     "07.3": ("aggregate_with_snapshots", "aggregate_with_snapshots"),
 }
-_SIXTH_PARAMETER = Path(__file__).with_name("read_archived_stream.sql")
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,6 @@ class YourStore(EventStore):
             if name == "32_one_door.sql" and not self._wall_is_whole():
                 continue
             self._run(name, text)
-        whole = "read_stream(text, bigint, bigint, timestamptz, timestamptz, boolean)"
-        if self.execute("SELECT to_regprocedure(%s)", (whole,)).fetchone() == (None,):
-            self._run(_SIXTH_PARAMETER.name, _SIXTH_PARAMETER.read_text(encoding="utf-8"))
 
     def append(
         self,

@@ -13,9 +13,9 @@ DECLARE
 BEGIN
     -- Once a transaction: what it draws later is higher. The setting ends with the transaction, too.
     IF current_setting('eventstore.announced', true) IS DISTINCT FROM log THEN
-        PERFORM pg_advisory_xact_lock_shared((log::bigint << 48) | (last_value - (NOT is_called)::int))
+        PERFORM pg_advisory_xact_lock_shared((log::bigint << 48) | (last_value - (NOT is_called)::int)),
+                set_config('eventstore.announced', log, true)
         FROM events_position_seq;
-        PERFORM set_config('eventstore.announced', log, true);
     END IF;
 END
 $$;

@@ -2,15 +2,13 @@
 --
 --   from_version, to_version  the versions to read, both included
 --   since, until              the moments to read, both included
---   archived                  whether to look into the archive, too
 CREATE OR REPLACE FUNCTION read_stream(
     stream_id text, from_version bigint DEFAULT 1, to_version bigint DEFAULT NULL,
-    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-    archived boolean DEFAULT false
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL
 ) RETURNS SETOF events
 LANGUAGE sql STABLE AS $$
     SELECT e.*
-    FROM (SELECT * FROM events UNION ALL SELECT * FROM archived_events WHERE archived) e
+    FROM events e
     WHERE e.stream_id = read_stream.stream_id
       AND e.version >= from_version
       AND (to_version IS NULL OR e.version <= to_version)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from threading import Event
 from uuid import uuid4
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import sql
@@ -132,9 +133,10 @@ def test_a_higher_transaction_id_can_hold_the_lower_position(store, new_store):
 
 def execute_append(store, stream_id, amount):
     """Append without the savepoint that store.append makes in a transaction, which would get an id of its own."""
-    ((event_type, data),) = [store.types.encode(event) for event in deposits(amount)]
-    event = f'[{{"type": "{event_type}", "data": {data.decode()}}}]'
-    store.connection.execute("SELECT append_to_stream(%s, NULL, %s)", (stream_id, event))
+    items = store.types.encode_batch(deposits(amount))
+    store.connection.execute(
+        "SELECT append_to_stream(%s, NULL, %s)", (stream_id, msgspec.json.encode(items).decode())
+    )
 
 
 def test_what_lies_before_an_open_append_can_be_read_and_nothing_behind_it(store, new_store):

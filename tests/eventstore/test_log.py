@@ -226,7 +226,7 @@ NOTHING_ANNOUNCED = "CREATE OR REPLACE FUNCTION announce_append() RETURNS void L
 DESIGNS = {
     "appends announce nothing": NOTHING_ANNOUNCED,
     "readers look at no announcement": reference(SETTLED, "least(drawn, min(", "least(drawn, drawn + 0 * min("),
-    "announced once a session": reference(ANNOUNCE, "log, true);", "log, false);"),
+    "announced once a session": reference(ANNOUNCE, "log, true)", "log, false)"),
     "announced for the session": reference(ANNOUNCE, "pg_advisory_xact_lock_shared", "pg_advisory_lock_shared"),
     "one append after the other": reference(ANNOUNCE, "pg_advisory_xact_lock_shared((log::bigint << 48) | ",
                                             "pg_advisory_xact_lock((log::bigint << 48) | 0 * "),
