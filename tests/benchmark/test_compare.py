@@ -6,6 +6,8 @@ import pytest
 
 from tests.benchmark.chart import draw
 from tests.benchmark.compare import compare
+from tests.benchmark.growth import grow
+from tests.benchmark.growth import markdown as growth_table
 from tests.benchmark.report import best_peer, markdown, ratio
 from tests.benchmark.rows import TINY, balance, history, rows
 from tests.benchmark.stores import STORES, client_class
@@ -75,3 +77,12 @@ def _failures(results):
         for store, cell in row["cells"].items()
         if "failed" in cell
     }
+
+
+def test_a_store_that_grows_is_measured_at_each_size_with_partitions_and_without(postgres):
+    results = grow(postgres.url, [200, 400], rounds=1, calls=2)
+    assert [size["events"] for size in results["sizes"]] == [200, 400]
+    for size in results["sizes"]:
+        assert set(size["stores"]) == {"one table", "16 partitions"}
+        assert all(number > 0 for cell in size["stores"].values() for number in cell.values())
+    assert "| 400 | 16 partitions |" in growth_table(results)
