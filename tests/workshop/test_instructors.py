@@ -114,6 +114,7 @@ def test_what_a_full_day_leaves_out_is_the_homework() -> None:
 
 
 def test_the_minutes_of_the_notebooks_are_theirs() -> None:
+    assert f" {len(EXERCISES)} exercises, " in TEXT
     *rows, last = table("plan for", section("Agendas"))
     assert [row["notebook"] for row in rows] == NUMBERS
     for row, path in zip(rows, SOLVED, strict=True):
