@@ -104,6 +104,9 @@ def test_a_file_instead_of_the_screen(new_room: Callable[..., Room], command: Co
         rows = list(csv.DictReader(text))
     assert [row["name"] for row in rows] == ["Ada", "Zoë"] and all(works(row["line"]) for row in rows)
     before = file.read_bytes()
+    printed, _ = command("make", room, "Ada", "Zoë", "--csv", tmp_path / "again.csv")
+    assert "As before, with the passwords they have: Ada, Zoë." in printed and "Lines to paste" not in printed
+    assert not (tmp_path / "again.csv").exists()
     assert "is there already" in command("reset", room, "Ada", "--csv", file)[1]
     assert file.read_bytes() == before and works(rows[0]["line"])
     assert "cannot be written" in command("reset", room, "Ada", "--csv", tmp_path / "nowhere" / "room.csv")[1]

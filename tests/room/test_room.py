@@ -236,6 +236,14 @@ def test_one_more(new_room: NewRoom) -> None:
     assert "'Ben Nevis' is in the room" in message and "same person" in message
 
 
+def test_learners_who_log_in_elsewhere_do_not_hold_it_up(new_room: NewRoom) -> None:
+    room = new_room()
+    ada = seats_in(room, "Ada")["Ada"]
+    with open_as(ada, dbname="template1") as elsewhere:  # while somebody is there, nobody can copy it
+        assert may_log_in(room.add("Ben").url or "")
+        assert elsewhere.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_reset_gives_a_new_password_and_ends_what_hangs(new_room: NewRoom) -> None:
     room = new_room()
     seats = seats_in(room, "Ada", "Ben")

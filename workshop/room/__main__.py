@@ -4,7 +4,7 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -148,7 +148,7 @@ def _take_down(given: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _handed_out(path: Path | None) -> Iterator:
+def _handed_out(path: Path | None) -> Iterator[Callable[[Seat], None]]:
     """Show what learners paste, or write it into a new file that is its owner's alone: each as soon as it is made."""
     if path is None:
         yield _show
@@ -158,6 +158,8 @@ def _handed_out(path: Path | None) -> Iterator:
         written = []
 
         def write(seat: Seat) -> None:
+            if not seat.url:
+                return
             if not written:
                 writer.writerow(("name", "line"))
             writer.writerow((seat.name, seat.line))
@@ -186,11 +188,13 @@ def _show(seat: Seat) -> None:
     print(f"{seat.name}\n  {seat.line or 'as before; reset gives a new password'}", flush=True)
 
 
-def _say_once(seats: Iterable[Seat], given: argparse.Namespace) -> None:
+def _say_once(seats: list[Seat], given: argparse.Namespace) -> None:
     lines = [seat for seat in seats if seat.url]
-    if given.csv:
-        print(f"Lines to paste: {len(lines)}, in {given.csv}. It holds passwords.")
+    if given.csv and len(lines) < len(seats):
+        print(f"As before, with the passwords they have: {', '.join(seat.name for seat in seats if not seat.url)}.")
     if lines:
+        if given.csv:
+            print(f"Lines to paste: {len(lines)}, in {given.csv}. It holds passwords.")
         print("The server keeps no password that could be shown again; where one is lost, reset gives a new one.")
         if server.is_this_machine(lines[0].url or ""):
             print("These lines work on this machine alone: with --host, name the server as other machines know it.")

@@ -55,6 +55,7 @@ def admin_connection(url: str, room: str) -> Iterator[psycopg.Connection]:
     with open_connection(url, ADMIN) as connection:
         refuse_old_server(connection, ADMIN)
         connection.execute("SET client_min_messages = error; SET lock_timeout = '30s'; SET statement_timeout = '5min'")
+        connection.execute("SET search_path = pg_catalog")  # learners may be able to log in to this database, too
         try:
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"event store workshop, {room}",))
         except postgres.LockNotAvailable:
