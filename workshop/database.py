@@ -30,8 +30,6 @@ _LIMITS = {
     "idle_in_transaction_session_timeout": "10min",
     "timezone": "UTC",  # so that what is shown is the same on every machine
 }
-
-
 _WHEN_FULL = {
     "too many connections for role": "Shut down the kernels you do not need (Kernel > Shut Down All Kernels).",
     "too many clients": "The server is full. Shut down the kernels you do not need, then try again.",

@@ -151,6 +151,15 @@ def test_a_learner_with_too_many_connections_is_told(seat: Seat, room_file: Path
     assert "too many connections for role" in message and "Shut down the kernels" in message
 
 
+def test_a_race_that_needs_too_many_connections_ends(seat: Seat, room_file: Path, notebook: str) -> None:
+    join(seat.url or "")
+    db = start(notebook)
+    message = error_of(lambda: db.race(9, lambda connection, number: number))
+    assert "too many connections for role" in message
+    db.reset()
+    assert db.race(7, lambda connection, number: number) == list(range(7))
+
+
 def test_a_folder_that_cannot_be_written_is_told(
     postgres: Server, room_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
