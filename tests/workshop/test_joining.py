@@ -31,7 +31,7 @@ def room_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "room.json"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def seat(postgres: Server, asks_for_passwords: None) -> Iterator[Seat]:
     """A learner's seat in a room that was just made."""
     room = Room(f"r{uuid4().hex[:8]}", postgres.url, connections=8)
