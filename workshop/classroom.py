@@ -85,9 +85,10 @@ class Classroom(Database):
             For each writer, by number, what it returned, or the exception that it raised.
         """
         barrier = Barrier(writers)
+        connections = [self.connect() for _ in range(writers)]  # where one is refused, nobody waits at the barrier
 
         def run(number: int) -> Any:
-            with self.connect() as connection:
+            with connections[number] as connection:
                 barrier.wait()
                 try:
                     return attempt(connection, number)

@@ -1,7 +1,8 @@
 """Which PostgreSQL a notebook talks to, and the notebook's own schema in it.
 
-`DATABASE_URL` names any server; without it an embedded one is started. Each notebook works in a PostgreSQL schema
-of its own, emptied by the set-up cell, so notebooks never meet, and running one again starts from nothing.
+`DATABASE_URL` names any server; without it, the one of the room that was joined is used; without that, an embedded one
+is started. Each notebook works in a PostgreSQL schema of its own, emptied by the set-up cell, so notebooks never meet,
+and running one again starts from nothing.
 """
 
 import os
@@ -15,6 +16,7 @@ from psycopg import errors as postgres
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from . import sources
 from .embedded import EmbeddedServerError, running_server
 from .errors import WorkshopError
 
@@ -28,6 +30,15 @@ _LIMITS = {
     "idle_in_transaction_session_timeout": "10min",
     "timezone": "UTC",  # so that what is shown is the same on every machine
 }
+_WHEN_FULL = {
+    "too many connections for role": "Shut down the kernels you do not need (Kernel > Shut Down All Kernels).",
+    "too many clients": "The server is full. Shut down the kernels you do not need, then try again.",
+    "connection slots are reserved": "The server is full. Shut down the kernels you do not need, then try again.",
+}
+
+# By these comments a room's roles and databases are known from everything else on a server.
+ROOM_MARK = "event store workshop, room "
+LEARNER_MARK = "event store workshop, learner "
 
 
 class Database:
@@ -113,14 +124,10 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
     """
     url = server_url()
     with open_connection(url) as connection:
-        if connection.info.server_version < OLDEST_VERSION * 10000:
-            raise WorkshopError(
-                f"The server is PostgreSQL {_version(connection)}, and the kit needs {OLDEST_VERSION} or newer.",
-                "Unset DATABASE_URL to use the embedded server, or point it at a newer one.",
-            )
-        role, dbname = connection.info.user, connection.info.dbname
-        # On a server that learners share, each has a role, and with it schemas of their own.
-        schema = notebook if role == "postgres" else f"{notebook}_{role}"
+        refuse_old_server(connection, sources.current())
+        role, dbname, room = connection.info.user, connection.info.dbname, room_of(connection)
+        # On a server that learners share, each has a role, and with it schemas of their own; in a room, a database.
+        schema = notebook if role == "postgres" or room else f"{notebook}_{role}"
         _end_abandoned_transactions(connection, schema)
     database = kind(url, schema)
     try:
@@ -134,21 +141,28 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
     except postgres.InsufficientPrivilege as error:
         database.close()
         raise WorkshopError(
-            f"{_where(url)} lets {role} create no schema: {error.diag.message_primary}.",
+            f"{address(url)} lets {role} create no schema: {error.diag.message_primary}.",
             f'Ask its owner for: GRANT CREATE ON DATABASE "{dbname}" TO "{role}";',
         ) from None
-    source = "from DATABASE_URL" if os.environ.get("DATABASE_URL") else "embedded"
-    return database, f"PostgreSQL {_version(database.connection)} ({source}), schema {schema}, empty."
+    said = sources.current().said
+    if room and said == sources.JOINED.said:
+        said = f"room {room.removeprefix('room_')}, as {role}"
+    return database, f"PostgreSQL {_version(database.connection)} ({said}), schema {schema}, empty."
 
 
 def server_url() -> str:
-    """Return the URL of the server to use: DATABASE_URL, or the embedded one, which is started if need be.
+    """Return the URL of the server to use: DATABASE_URL, or the room that was joined, or the embedded server.
+
+    The embedded server is started if need be.
 
     Raises:
-        WorkshopError: the embedded server does not start.
+        WorkshopError: room.json is broken, or the embedded server does not start.
     """
-    if url := os.environ.get("DATABASE_URL"):
-        return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", url)  # SQLAlchemy's way to write it
+    source = sources.current()
+    if source is sources.ENVIRONMENT:
+        return sources.in_libpqs_words(os.environ["DATABASE_URL"])
+    if source is sources.JOINED:
+        return sources.joined_url()
     try:
         return running_server(CHECKOUT / ".postgresql" / "data")
     except EmbeddedServerError as error:
@@ -156,12 +170,16 @@ def server_url() -> str:
         raise WorkshopError(problem, remedy) from None
 
 
-def open_connection(url: str) -> psycopg.Connection:
+def open_connection(url: str, source: sources.Source | None = None) -> psycopg.Connection:
     """Return an autocommit connection.
+
+    Args:
+        source: where the URL came from, for the messages; that of server_url() unless told otherwise.
 
     Raises:
         WorkshopError: the URL is none, or no server answers there.
     """
+    source = source or sources.current()
     try:
         parts = conninfo_to_dict(url)
         # A password with a slash in it ends up here: as the port, and as the name of the database.
@@ -170,18 +188,39 @@ def open_connection(url: str) -> psycopg.Connection:
         return psycopg.connect(url, autocommit=True, connect_timeout=5)
     except psycopg.ProgrammingError:  # its message would quote the password
         raise WorkshopError(
-            "DATABASE_URL is no PostgreSQL URL. It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
-            "Mend it (in a password, write % as %25, / as %2F, @ as %40), or unset it to use the embedded server.",
+            f"{source.name} is no PostgreSQL URL. It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
+            source.mend,
         ) from None
     except psycopg.OperationalError as error:
         # "connection failed: connection to server at ..., port ... failed: FATAL: the reason", then libpq's guesses
         reasons = re.findall(r"failed: (?!.*failed: )(.+)", str(error)) or [str(error).strip()]
+        reason = reasons[-1].removeprefix("FATAL:").strip()
+        remedy = next((remedy for said, remedy in _WHEN_FULL.items() if said in reason), source.knock)
+        raise WorkshopError(f"No PostgreSQL let us in at {address(url)}: {reason}.", remedy) from None
+
+
+def refuse_old_server(connection: psycopg.Connection, source: sources.Source) -> None:
+    """Raise WorkshopError where the server is too old for the kit."""
+    if connection.info.server_version < OLDEST_VERSION * 10000:
         raise WorkshopError(
-            f"No PostgreSQL let us in at {_where(url)}: {reasons[-1].removeprefix('FATAL:').strip()}.",
-            "Start it (with Docker: docker compose up -d), mend DATABASE_URL, or unset it to use the embedded server."
-            if os.environ.get("DATABASE_URL")
-            else "Run this cell again; it starts the embedded server if it is down.",
-        ) from None
+            f"The server is PostgreSQL {_version(connection)}, and the kit needs {OLDEST_VERSION} or newer.",
+            source.change,
+        )
+
+
+def room_of(connection: psycopg.Connection) -> str | None:
+    """Return the room that the role of a connection belongs to: the name of its log's database, or None.
+
+    A room is a role that its learners are members of, called as the database of its log. Learners cannot change that.
+    """
+    row = connection.execute(
+        "SELECT room.rolname FROM pg_auth_members JOIN pg_roles room ON room.oid = roleid"
+        " JOIN pg_roles learner ON learner.oid = member AND learner.rolname = session_user"
+        " WHERE starts_with(shobj_description(learner.oid, 'pg_authid'), %s)"
+        " AND starts_with(shobj_description(room.oid, 'pg_authid'), %s)",
+        (LEARNER_MARK, ROOM_MARK),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def drop_schemas(url: str, schemas: Iterable[str]) -> None:
@@ -214,7 +253,7 @@ def _version(connection: psycopg.Connection) -> str:
     return connection.info.parameter_status("server_version").split()[0]  # type: ignore[union-attr]
 
 
-def _where(url: str) -> str:
+def address(url: str) -> str:
     """Return the address in a URL, without its password."""
     parts = conninfo_to_dict(url)
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"

@@ -1,0 +1,204 @@
+"""The command of an instructor with a room of learners: python -m workshop.room --help."""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from ..errors import WorkshopError
+from . import server
+from .names import names_in
+from .room import Room, Seat
+
+_EPILOG = f"""\
+The server is named by {server.ADMIN_URL}, or by --server, which other users of this machine can see while the command
+runs. Its role has to be a superuser, or to have CREATEROLE and CREATEDB. All learners can read the names of all.
+
+  python -m workshop.room make oslo --names names.txt --host 192.168.1.20 --csv oslo.csv
+  python -m workshop.room add oslo "Ada Lovelace"
+  python -m workshop.room reset oslo "Ada Lovelace"            a new password; what hangs is ended
+  python -m workshop.room reset oslo "Ada Lovelace" --empty    the same, and an empty database
+  python -m workshop.room list oslo
+  python -m workshop.room take-down oslo
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except WorkshopError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. Run the same command again: it goes on where this one stopped.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m workshop.room",
+        description="Make a room for learners on a PostgreSQL server, and look after it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, says: str, *, hands_out: bool = False) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=says, description=says)
+        added.add_argument("room", metavar="ROOM", help="the name of the room, such as oslo")
+        added.add_argument("--server", metavar="URL", help=f"the server, instead of {server.ADMIN_URL}")
+        if hands_out:
+            added.add_argument("--host", help="what learners' machines call the server, if not as in its URL")
+            added.add_argument("--port", type=int, help="its port there")
+            added.add_argument("--csv", type=Path, metavar="FILE", help="write what learners paste into a new file")
+        added.set_defaults(run=run)
+        return added
+
+    make = command("make", _make, "Make a room, or complete one; learners who are there keep their password.",
+                   hands_out=True)  # fmt: skip
+    make.add_argument("learners", nargs="*", metavar="NAME", help="the names of learners")
+    make.add_argument("--names", type=Path, metavar="FILE", help="a file with names, one a line")
+    make.add_argument(
+        "--connections", type=int, metavar="N",
+        help=f"how many connections a learner may have at once ({server.CONNECTIONS}, or what the room had before)",
+    )  # fmt: skip
+    add = command("add", _add, "Add one learner to a room.", hands_out=True)
+    add.add_argument("learner", metavar="NAME")
+    reset = command("reset", _reset, "Give a learner a new password, and end what hangs.", hands_out=True)
+    reset.add_argument("learner", metavar="NAME")
+    reset.add_argument("--empty", action="store_true", help="drop what the learner has stored in the database, too")
+    command("list", _list, "Show who is in a room, with how many connections and how much data.")
+    take_down = command("take-down", _take_down, "Drop a room, with all that is in it.")
+    take_down.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _room(given: argparse.Namespace) -> Room:
+    url = given.server or os.environ.get(server.ADMIN_URL)
+    if not url:
+        raise WorkshopError("No server is named.", f"Put its URL into {server.ADMIN_URL}, or after --server.")
+    how = {name: getattr(given, name, None) for name in ("host", "port", "connections")}
+    if how["connections"] is not None and how["connections"] < 1:
+        raise WorkshopError(
+            f"--connections {how['connections']} lets nobody in.", f"Take a number such as {server.CONNECTIONS}."
+        )
+    return Room(given.room, url, **how)
+
+
+def _make(given: argparse.Namespace) -> None:
+    names = [*given.learners, *(names_in(given.names) if given.names else [])]
+    if not names:
+        raise WorkshopError("No learners are named.", "Name them, or a file of names: --names FILE.")
+    room = _room(given)
+    with _handed_out(given.csv) as hand_out:
+        notes = room.advice(names)
+        seats = []
+        for seat in room.make(names):
+            seats.append(seat)
+            hand_out(seat)
+    print(f"\nThe room {room.name} is ready. Learners: {len(seats)}.")
+    _say_once(seats, given)
+    for note in notes:
+        print(f"\nNote: {note}")
+
+
+def _add(given: argparse.Namespace) -> None:
+    with _handed_out(given.csv) as hand_out:
+        seat = _room(given).add(given.learner)
+        hand_out(seat)
+    _say_once([seat], given)
+
+
+def _reset(given: argparse.Namespace) -> None:
+    with _handed_out(given.csv) as hand_out:
+        seat = _room(given).reset(given.learner, empty=given.empty)
+        hand_out(seat)
+    _say_once([seat], given)
+
+
+def _list(given: argparse.Namespace) -> None:
+    room = _room(given)
+    learners = room.learners()
+    rows = [("name", "role and database", "connections", "size", "")]
+    for each in learners:
+        state = "" if each.ready else "half made: run make or reset"
+        rows.append((each.name, each.role, str(each.connections), f"{each.size / 1e6:.0f} MB", state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, role, connections, size, state in rows:
+        line = f"{name:{widths[0]}}  {role:{widths[1]}}  {connections:>{widths[2]}}  {size:>{widths[3]}}  {state}"
+        print(line.rstrip())
+
+
+def _take_down(given: argparse.Namespace) -> None:
+    room = _room(given)
+    learners = room.learners()
+    if not given.yes:
+        print(f"This drops the room {room.name} and all that its learners have stored. Learners: {len(learners)}.")
+        try:
+            answer = input(f"Type {room.name} to go on: ")
+        except EOFError:
+            answer = ""
+        if answer.strip() != room.name:
+            raise WorkshopError("Nothing was dropped.", "Where nobody can be asked, add --yes.")
+    room.take_down()
+    print(f"The room {room.name} is gone. Learners: {len(learners)}.")
+
+
+@contextmanager
+def _handed_out(path: Path | None) -> Iterator[Callable[[Seat], None]]:
+    """Show what learners paste, or write it into a new file that is its owner's alone: each as soon as it is made."""
+    if path is None:
+        yield _show
+        return
+    with _new_file(path) as file:
+        writer = csv.writer(file)
+        written = []
+
+        def write(seat: Seat) -> None:
+            if not seat.url:
+                return
+            if not written:
+                writer.writerow(("name", "line"))
+            writer.writerow((seat.name, seat.line))
+            written.append(seat)
+            file.flush()
+
+        try:
+            yield write
+        finally:
+            if not written:
+                path.unlink()
+
+
+def _new_file(path: Path) -> TextIO:
+    try:
+        return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", newline="", encoding="utf-8")
+    except FileExistsError:
+        raise WorkshopError(
+            f"{path} is there already, and may be the only place where its passwords are.", "Name another file."
+        ) from None
+    except OSError as error:
+        raise WorkshopError(f"{path} cannot be written: {error.strerror}.", "Name another file.") from None
+
+
+def _show(seat: Seat) -> None:
+    print(f"{seat.name}\n  {seat.line or 'as before; reset gives a new password'}", flush=True)
+
+
+def _say_once(seats: list[Seat], given: argparse.Namespace) -> None:
+    lines = [seat for seat in seats if seat.url]
+    if given.csv and len(lines) < len(seats):
+        print(f"As before, with the passwords they have: {', '.join(seat.name for seat in seats if not seat.url)}.")
+    if lines:
+        if given.csv:
+            print(f"Lines to paste: {len(lines)}, in {given.csv}. It holds passwords.")
+        print("The server keeps no password that could be shown again; where one is lost, reset gives a new one.")
+        if server.is_this_machine(lines[0].url or ""):
+            print("These lines work on this machine alone: with --host, name the server as other machines know it.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The log of a room: the database in which the learners' progress is kept, with the kit's own event store."""
+
+import psycopg
+from psycopg import sql
+
+from eventstore import EventStore, EventTypes
+
+SCHEMA = "room"
+
+
+# TO CONNECT: workshop.attempts.create_room_log(connection, learners_role) takes the place of this function.
+def create_room_log(connection: psycopg.Connection, learners_role: str) -> None:
+    """Make the schema of the log, with an event store in it. What is there stays.
+
+    Args:
+        connection: to the database of the log, as its owner; its search path is changed.
+        learners_role: the role that all learners are members of. It may do nothing here yet.
+    """
+    connection.execute("SELECT set_config('search_path', %s, false)", (SCHEMA,))
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
+    EventStore(connection, EventTypes()).create_schema()
+
+
+def furnish_log(connection: psycopg.Connection, learners_role: str) -> None:
+    """Make the log of a room in its database, and let learners log in there.
+
+    Args:
+        connection: to that database, as its owner.
+        learners_role: the role that all learners are members of.
+    """
+    # The schema `public` is not theirs to use, nor are functions that would have an effect on others. Those are
+    # PostgreSQL's own: only a superuser can take them away. An advisory lock would keep readers of the log waiting.
+    connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    if connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (True,):
+        connection.execute(_TAKE_AWAY)
+    create_room_log(connection, learners_role)
+    connection.execute(
+        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+            sql.Identifier(connection.info.dbname), sql.Identifier(learners_role)
+        )
+    )
+
+
+_TAKE_AWAY = r"""
+DO $$
+DECLARE
+    function regprocedure;
+BEGIN
+    FOR function IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(pg_(try_)?advisory_|lo_|lowrite)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+    END LOOP;
+END
+$$
+"""

@@ -1,0 +1,220 @@
+"""A room: made, added to, listed, reset and taken down.
+
+A room called oslo is a role `room_oslo` that nobody can log in as, a member of it and a database for each learner, both
+called `oslo_ada`, and a database `room_oslo` for the log. Comments mark them as this room's.
+
+A database each, because PostgreSQL keeps databases apart by itself: a learner can neither read a neighbour's rows and
+functions, nor meet a neighbour's locks and notifications. It belongs to whoever made the room, and its learner may make
+schemas in it: so a learner can neither drop it nor let others in.
+
+What is a limit, and what only a default: the number of connections and the size of temporary files are limits. The
+timeouts are defaults, since PostgreSQL lets everybody change their own: they end accidents, not attacks. There is no
+limit in PostgreSQL on how much a learner stores, calculates, locks or holds in memory, and the server's disk, memory
+and table of locks are one for all. `list` shows sizes and connections, and `reset` ends whatever a learner is running.
+
+The names of roles and databases, and their comments, can be read by everybody on a server, so by all learners.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..errors import WorkshopError
+from ..sources import in_libpqs_words
+from . import server
+from .building import Building
+from .found import Found, Learner
+from .names import check_room, plain, plain_names
+
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another one
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a learner gets.
+
+    Attributes:
+        name: the learner's name, as it was given.
+        role: what PostgreSQL calls the learner, and the learner's database.
+        url: with the password, which PostgreSQL keeps in a form that cannot be shown again. None for a learner who was
+            there before, and whose password stays.
+    """
+
+    name: str
+    role: str
+    url: str | None = field(repr=False)
+
+    @property
+    def line(self) -> str:
+        """What the learner pastes into a notebook; empty where the password stays."""
+        return f'from workshop import join; join("{self.url}")' if self.url else ""
+
+
+class Room:
+    """A room on a PostgreSQL server. Each method connects, and may be called from any thread.
+
+    Args:
+        name: a small letter, then up to 20 small letters, digits and underscores.
+        admin_url: the server, and a role there that may make roles and databases, or a superuser.
+        host, port: what the learners' machines call that server, where it is not what `admin_url` says.
+        connections: how many connections each learner may have at once. The room remembers it, so that it need be named
+            only once.
+
+    Raises:
+        WorkshopError: the name is none. From each method: what it is that PostgreSQL, or the network, refuses.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        admin_url: str,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        connections: int | None = None,
+    ):
+        self.name = check_room(name)
+        self.role = f"room_{name}"
+        self._admin_url = in_libpqs_words(admin_url)
+        self._host, self._port = host, port
+        self._connections = connections
+
+    def advice(self, names: Iterable[str] = ()) -> list[str]:
+        """Return what to know of the server before these learners come, beside those who are there."""
+        with self._work() as building:
+            there = {*building.learners(), *(building.role(plain(name)) for name in names)}
+            return server.advice(building.connection, max(len(there), 1), building.limit)
+
+    def make(self, names: Iterable[str]) -> Iterator[Seat]:
+        """Make the room and its learners, or whatever of that is not there yet.
+
+        Yields:
+            A seat for each name as soon as it is ready. Learners who were there before keep their password.
+
+        Raises:
+            WorkshopError: a name cannot be used, a right is missing, or something of that name is on the server that is
+                not of this room; nothing was made then.
+        """
+        wanted = plain_names(names)
+        with self._work() as building:
+            learners = building.learners()
+            building.refuse_strangers(wanted, learners)
+            building.make_room()
+            for plain_name, name in wanted.items():
+                role = building.role(plain_name)
+                ready = role in learners and learners[role].ready
+                yield self._seat(building, role, name, None if ready else _new_password(), exists=role in learners)
+
+    def add(self, name: str) -> Seat:
+        """Make one more learner in a room that is there.
+
+        Raises:
+            WorkshopError: there is no such room, the learner is there already, or the name cannot be used.
+        """
+        wanted = plain_names([name])
+        with self._work() as building:
+            building.require()
+            learners = building.learners()
+            ((plain_name, name),) = wanted.items()
+            role = building.role(plain_name)
+            if role in learners and learners[role].ready:
+                raise WorkshopError(
+                    f"{learners[role].name} is in the room {self.name} already, as {role}.",
+                    "Somebody else needs a second name or a number; for a password that was lost, use reset.",
+                )
+            building.refuse_strangers(wanted, learners)
+            return self._seat(building, role, name, _new_password(), exists=role in learners)
+
+    def admit(self, name: str, password: str | None = None) -> str:
+        """Let a learner in, late or again, and return the URL to use: for a hub that starts the learner's server.
+
+        Who is not there yet is added, and the room made if need be. The password becomes the one that is given, or a
+        new one; open connections stay.
+
+        Args:
+            name: the learner's name. Two names that would be kept alike are refused, whoever comes second.
+            password: letters, digits, hyphens and underscores. A hub that derives it from a secret of its own and the
+                name can give the same URL again.
+
+        Raises:
+            WorkshopError: the name or the password cannot be used, or a right is missing.
+        """
+        if password is not None and not re.fullmatch(r"[A-Za-z0-9_-]{12,}", password):
+            raise WorkshopError("That password cannot be used.", "Take 12 or more of A-Z, a-z, 0-9, - and _.")
+        wanted = plain_names([name])
+        with self._work() as building:
+            learners = building.learners()
+            building.refuse_strangers(wanted, learners)
+            building.make_room()
+            ((plain_name, name),) = wanted.items()
+            role = building.role(plain_name)
+            seat = self._seat(building, role, name, password or _new_password(), exists=role in learners)
+        assert seat.url is not None  # there is a password
+        return seat.url
+
+    def reset(self, name: str, *, empty: bool = False) -> Seat:
+        """Give a learner a new password, and end whatever the learner is running.
+
+        Should this be stopped half way, the learner cannot log in until reset, or make, is run again.
+
+        Args:
+            empty: whether the database is made anew, too: all that the learner has stored in it is gone.
+
+        Raises:
+            WorkshopError: there is no such learner.
+        """
+        with self._work() as building:
+            learner = building.find(name)
+            building.refuse_strangers(
+                {learner.role.removeprefix(f"{self.name}_"): learner.name}, {learner.role: learner}
+            )
+            building.end_connections([learner.role])
+            if empty:
+                building.drop_database(learner.role)
+            return self._seat(building, learner.role, learner.name, _new_password(), exists=True)
+
+    def learners(self) -> list[Learner]:
+        """Return the learners of the room, by name.
+
+        Raises:
+            WorkshopError: there is no such room.
+        """
+        with server.admin_connection(self._admin_url, self.name) as connection:
+            found = Found(connection, self.name)
+            found.require()
+            return list(found.learners().values())
+
+    def take_down(self) -> list[str]:
+        """Drop the room: its databases with all that is in them, its roles, and nothing else.
+
+        Returns:
+            The names of the databases, then of the roles, that were dropped.
+
+        Raises:
+            WorkshopError: there is no such room.
+        """
+        with self._work() as building:
+            building.require()
+            learners = list(building.learners())
+            building.end_connections(learners)
+            databases = [name for name in (*learners, building.room) if building.drop_database(name)]
+            building.drop_roles(learners)
+        return [*databases, *learners, building.room]
+
+    @contextmanager
+    def _work(self) -> Iterator[Building]:
+        """Connect with the right to work on the room, and keep others from it meanwhile."""
+        with server.admin_connection(self._admin_url, self.name) as connection:
+            rights = server.rights(connection)
+            yield Building(connection, self.name, self._admin_url, rights, self._connections)
+
+    def _seat(self, building: Building, role: str, name: str, password: str | None, *, exists: bool) -> Seat:
+        building.make_learner(role, name, password, exists=exists)
+        url = server.learners_url(self._admin_url, role, password, self._host, self._port) if password else None
+        return Seat(name, role, url)
+
+
+def _new_password() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(20))
