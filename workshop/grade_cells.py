@@ -56,14 +56,25 @@ def _marks(grade_id: str, **marks: bool | int) -> dict[str, bool | int | str]:
     return {**none, **marks, "grade_id": grade_id, "schema_version": 3}
 
 
-class AddGradeCells(Preprocessor):
-    """For nbgrader's `autograde`: a notebook of notebooks/ that was handed in gets the marks that it came without."""
+class MendMarks(Preprocessor):
+    """For nbgrader's `autograde`: what a learner may hand in, and nbgrader alone would stumble over.
+
+    A notebook as it comes with the kit has no marks, and would get no points. A cell that was copied has the marks of
+    another, and nbgrader would grade neither this submission nor those after it.
+    """
 
     enabled = True
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         if not any("nbgrader" in cell.metadata for cell in nb.cells):
             add_grade_cells(nb)
+        seen = set()
+        for cell in reversed(nb.cells):  # of copies nbgrader, too, takes the last
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if grade_id in seen:
+                del cell.metadata["nbgrader"]
+            elif grade_id:
+                seen.add(grade_id)
         return nb, resources
 
 

@@ -31,8 +31,8 @@ c.ClearSolutions.code_stub = {"python": "..."}
 c.Execute.timeout = 180
 # What nbgrader and a kernel say to each other goes encrypted, or each kernel warns that it does not.
 c.KernelManager.transport_encryption = "auto"
-# Whoever hands in a notebook as it comes with the kit, and not the assignment made of it, is graded all the same.
-c.Autograde.sanitize_preprocessors.prepend(["workshop.grade_cells.AddGradeCells"])
+# Whoever hands in a notebook as it comes with the kit, or with a cell copied, is graded all the same.
+c.Autograde.sanitize_preprocessors.prepend(["workshop.grade_cells.MendMarks"])
 '''
 
 
