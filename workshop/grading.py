@@ -8,6 +8,7 @@ import argparse
 import os
 import shutil
 import sys
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ c = get_config()  # noqa: F821
 # What stands where an answer stood: the checks know by it that nobody has started.
 c.ClearSolutions.code_stub = {"python": "..."}
 # Seconds that a cell may take: a few measure something, and take longer where a machine is busy.
-c.Execute.timeout = 180
+c.Execute.timeout = 120
 # What nbgrader and a kernel say to each other goes encrypted, or each kernel warns that it does not.
 c.KernelManager.transport_encryption = "auto"
 # Whoever hands in a notebook as it comes with the kit, or with a cell copied, is graded all the same.
@@ -84,7 +85,8 @@ def grade(exercise_id: str, answer: Any) -> Points:
     exercise = EXERCISES[exercise_id]
     try:
         url = server_url()
-        report = run_checks(exercise, answer, url)
+        with redirect_stderr(sys.stdout):  # a word on stderr, and nbgrader would take a right answer for a failure
+            report = run_checks(exercise, answer, url)
         if report.started and not report.passed:
             open_connection(url).close()  # did the answer fail, or was the server gone?
     except WorkshopError as error:

@@ -18,7 +18,7 @@ from workshop.grade_cells import add_grade_cells
 from workshop.grading import NotSolved, grade, lay_out, main
 
 from ..postgres import Server
-from .answers import right_answer, wrong_answer
+from .answers import defined_in, right_answer, wrong_answer
 
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
@@ -94,6 +94,17 @@ class TestGrade:
     def test_an_untouched_exercise_earns_nothing_and_raises_nothing(self) -> None:
         assert grade("02.1", "SELECT\n...").earned == 0
         assert grade("00.1", ...).earned == 0
+
+    def test_what_an_answer_says_on_stderr_stays_off_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """To nbgrader, a cell that wrote anything there has failed."""
+        talkative = defined_in(
+            "import sys\n\nSIGNS = {'DepositRecorded': 1, 'CashWithdrawn': -1}\n\n\n"
+            "def balance(history):\n    print('working', file=sys.stderr)\n"
+            "    return sum((SIGNS[type] * amount for type, amount in history if amount), 0)\n"
+        )
+        assert grade("00.1", talkative).earned == 1
+        said = capsys.readouterr()
+        assert "working" in said.out and said.err == ""
 
     def test_nothing_is_kept_or_recorded(self, my_eventstore: Path) -> None:
         grade("02.1", right_answer("02.1"))
