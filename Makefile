@@ -26,6 +26,7 @@ notebooks: .venv/test
 
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test
+	$(RUN) -m workshop.grade_cells
 	$(RUN) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False solutions/*.ipynb
 
 clean:

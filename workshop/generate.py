@@ -11,6 +11,7 @@ import nbformat
 from nbgrader.preprocessors import ClearOutput, ClearSolutions
 
 from .database import CHECKOUT
+from .grade_cells import is_grade_cell
 
 # What CI runs of an unsolved notebook must not fail, but its outputs are compared with nothing.
 _IGNORE_OUTPUT = "nbval-ignore-output"
@@ -23,7 +24,10 @@ def without_answers(solved: Path) -> str:
         RuntimeError: a solution region is opened and not closed, or the other way round.
     """
     notebook = nbformat.read(solved, as_version=4)
-    # The cells get nbgrader's own metadata only where assignments are graded; the stripping needs none.
+    # Whoever learns without being graded meets nothing of the grading.
+    notebook.cells = [cell for cell in notebook.cells if not is_grade_cell(cell)]
+    for cell in notebook.cells:
+        cell.metadata.pop("nbgrader", None)
     clear_answers = ClearSolutions(code_stub={"python": "..."}, enforce_metadata=False)
     notebook, resources = clear_answers.preprocess(notebook, {})
     notebook, _ = ClearOutput().preprocess(notebook, resources)

@@ -32,7 +32,7 @@ def test_no_answer_and_no_output_is_given_away(given: Path) -> None:
     assert "BEGIN SOLUTION" not in text and "END SOLUTION" not in text
     for cell in json.loads(text)["cells"]:
         assert not cell.get("outputs") and not cell.get("execution_count")
-        assert "nbgrader" not in cell["metadata"]
+        assert "nbgrader" not in cell["metadata"] and "workshop.grading" not in "".join(cell["source"])
 
 
 @pytest.mark.parametrize("exercise_id", EXERCISES)
