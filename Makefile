@@ -17,7 +17,7 @@ test: .venv/test
 	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
 
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"
-bench: .venv/bench .benchmark/npm/package.json
+bench: .venv/lab .benchmark/npm/package.json
 	$(RUN) -m tests.benchmark.compare $(ARGS)
 
 # notebooks/ is generated from solutions/.
@@ -40,11 +40,6 @@ clean:
 .venv/test: requirements.txt requirements-dev.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what the tests need, once: this takes a minute or two."
 	$(PIP) install -r requirements-dev.txt
-	@touch $@ .venv/lab
-
-.venv/bench: requirements.txt requirements-bench.txt pyproject.toml | .venv/bin/python
-	@echo "Installing what the comparison needs, once: this takes a minute or two."
-	$(PIP) install -r requirements-bench.txt
 	@touch $@ .venv/lab
 
 .benchmark/npm/package.json: tests/benchmark/stores/package.json

@@ -1,4 +1,4 @@
-"""The stored result of `make bench`: the comparison that notebook 10 shows."""
+"""Stored results that notebook 10 shows: of `make bench`, and of `python -m tests.benchmark.growth`."""
 
 import json
 from io import BytesIO
@@ -9,14 +9,29 @@ from typing import Any
 import pandas as pd
 from IPython.display import Image
 
-_STORED = Path(__file__).with_name("measured") / "comparison.json"
+_STORED = Path(__file__).with_name("measured")
 _COLOURS = ("#1f77b4", "#9467bd", "#d9730d", "#2a9d5c", "#c2405a", "#7a7a7a")
 LIMIT = "limit"
 
 
 def measured() -> dict[str, Any]:
     """Return the stored comparison, as `make bench` wrote it."""
-    return json.loads(_STORED.read_text(encoding="utf-8"))
+    return json.loads((_STORED / "comparison.json").read_text(encoding="utf-8"))
+
+
+def growth() -> pd.DataFrame:
+    """Return what was measured while two stores grew: events a second, and megabytes on the disk."""
+    measured = json.loads((_STORED / "growth.json").read_text(encoding="utf-8"))
+    rows = {
+        (f"{size['events']:,}", store): {
+            "append 1 event a call": f"{cell['append']:,.0f}",
+            f"read a stream of {measured['stream']}": f"{cell['read']:,.0f}",
+            "MB": f"{cell['megabytes']:,.0f}",
+        }
+        for size in measured["sizes"]
+        for store, cell in size["stores"].items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["events", "store"])
 
 
 def shares(comparison: dict[str, Any]) -> pd.DataFrame:
