@@ -13,7 +13,7 @@ from eventstore import DuplicateEvent, EventStore, RecordedEvent, WrongExpectedV
 from ..database import Database, open_connection
 from .events import EVENT_TYPES, LEARNER, Progress, RecordOutcome, ShareAnswer
 
-_TRIES = 10  # so many kernels of one learner may record at the very same moment
+_TRIES = 50  # several kernels of one learner may record at the very same moment, again and again
 
 
 class LearnersLog:
