@@ -5,6 +5,7 @@ they are committed, and a read model in memory is what they add up to.
 """
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event, Lock, Thread
 from typing import Any
@@ -77,7 +78,7 @@ class Dashboard:
             _log_of(room, server), application_name=self._label, keepalives_idle=10, keepalives_interval=5
         )
         self._clock = timedelta()  # how far the server's clock is ahead of ours
-        self._problem = ""  # why there is no connection
+        self._problem = ""  # why it is not live, if it is not
         self._lock = Lock()  # the model changes in one thread, and is drawn in another
         self._changed, self._stopping = Event(), Event()
         self._subscription = Subscription(self._label, self._connect, EVENT_TYPES, self._project)
@@ -85,7 +86,7 @@ class Dashboard:
             self._subscription.start()
         except psycopg.Error as error:
             raise WorkshopError(
-                f"The log of room {room!r} cannot be read: {str(error).splitlines()[0]}.",
+                f"The log of room {room!r} cannot be read: {_line(error)}",
                 "Connect as the role that made the room, and make sure that it was made to the end.",
             ) from None
 
@@ -97,9 +98,14 @@ class Dashboard:
 
     def page(self) -> Shown:
         """Return the room as it is now."""
+        problem = self._problem
+        try:
+            self._subscription.wait_for(0)
+        except Exception as error:  # what had ended it
+            problem = f"Ended: {_line(error)} Run this cell again."
         now = datetime.now(UTC) + self._clock
         with self._lock:
-            return show_room(self.room, self.model, self._agenda, self._began, now, self._names, self._problem)
+            return show_room(self.room, self.model, self._agenda, self._began, now, self._names, problem)
 
     def answers(self) -> Shown:
         """Return the answers that learners shared."""
@@ -111,9 +117,10 @@ class Dashboard:
         if not self._stopping.is_set():
             self._stopping.set()
             self._changed.set()
-            self._subscription.stop()
-            with self._connect() as connection:
-                connection.execute("DELETE FROM subscriptions WHERE name = %s", (self._label,))
+            with suppress(Exception):  # the room may be gone
+                self._subscription.stop()
+            with suppress(WorkshopError, psycopg.Error), open_connection(self._url) as connection:
+                connection.execute("DELETE FROM room.subscriptions WHERE name = %s", (self._label,))
 
     def _project(self, connection: psycopg.Connection, events: Any) -> None:
         """The handler of the subscription."""
@@ -123,16 +130,26 @@ class Dashboard:
 
     def _connect(self) -> psycopg.Connection:
         """Connect to the room's log; the subscription calls this again where the connection was lost."""
+        connection = None
         try:
             connection = open_connection(self._url)
-        except WorkshopError as error:
-            self._problem = str(error).splitlines()[0]
-            self._changed.set()
+            self._enter(connection)
+            self._problem = ""
+        except Exception as error:
+            self._problem = f"Reconnecting: {_line(error)} What is shown is what was known before."
+            if connection:
+                connection.close()
             raise
+        finally:
+            self._changed.set()
+        return connection
+
+    def _enter(self, connection: psycopg.Connection) -> None:
+        """See what is there before there are events to handle."""
         connection.execute("SET search_path = room")
         (now,) = connection.execute("SELECT clock_timestamp()").fetchone()  # type: ignore[misc]
         self._clock = now - datetime.now(UTC)
-        # Those of dashboards whose kernel was killed would have the room notify nobody.
+        # Dashboards whose kernel was killed: appends would go on to notify them.
         connection.execute(
             "DELETE FROM subscriptions WHERE name LIKE 'dashboard\\_%'"
             " AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = name)"
@@ -142,9 +159,6 @@ class Dashboard:
             if new.rowcount:  # the first time, or the room was made anew meanwhile
                 self.model = RoomModel()
             self.model.project(connection, ())
-        self._problem = ""
-        self._changed.set()
-        return connection
 
     def _keep_drawing(self, handle: Any) -> None:
         while not self._stopping.is_set():
@@ -170,6 +184,11 @@ def _log_of(room: str, server: str) -> str:
             'Name its server: dashboard("oslo", "postgresql://..."), or make it: python -m workshop.room make --help',
         )
     return make_conninfo(server, dbname=f"room_{room}")
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error, as a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".") + "."
 
 
 def _moment(began: Any) -> datetime | None:

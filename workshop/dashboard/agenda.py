@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from statistics import median_low
 
 from ..errors import WorkshopError
@@ -83,7 +84,7 @@ class Agenda:
         ends = [step.ends for step in self.steps if step.what in EXERCISES]
         middle = median_low([*done] or [0])
         if middle < len(ends) and minute > ends[middle]:
-            return int(minute - ends[middle]) + 1  # since when the next one should have been done, too
+            return ceil(minute - ends[middle])  # since when the next one should have been done, too
         if middle > self.due(minute):
             return -int(ends[middle - 1] - minute)
         return 0

@@ -65,17 +65,16 @@ def show_room(
         began: when it began; None for the moment of the first event.
         now: by the server's clock.
         names: one of NAMES.
-        problem: why there is no connection; empty where there is one.
+        problem: why this is not live; empty where it is.
     """
     called = _called(room, model, names)
     exercises = agenda.exercises or list(EXERCISES)
     began = began or model.began
     minute = (now - began).total_seconds() / 60 if began else 0.0
-    head = f"Room {room} · {'reconnecting' if problem else 'live'} · {now.astimezone():%H:%M:%S}"
+    head = f"Room {room} · {'not live' if problem else 'live'} · {now.astimezone():%H:%M:%S}"
     tried = f"{len(model.active())} of {len(model.learners)} learners have tried something"
-    warning = f"{problem} What is shown is what was known before." if problem else ""
     panels = [_pace(model, agenda, exercises, minute), _stuck(model, now, called), _most_failed(model, now)]
-    text = [f"{head} · {tried}", *filter(None, [warning])]
+    text = [f"{head} · {tried}", *filter(None, [problem])]
     for title, large, rows in panels:
         text += ["", f"{title}: {large}" if large else title, *("  " + "  ".join(row) for row in rows)]
     text += ["", " " * 16 + "".join(f"{each:>6}" for each in exercises)]
@@ -87,7 +86,7 @@ def show_room(
     html = (
         f'{_STYLE}<div class="room"><div class="page {"narrow" if narrow else "wide"}">'
         f'<div class="line"><span class="head">{escape(head)}</span><span>{escape(tried)}</span></div>'
-        + (f'<div class="problem">{escape(warning)}</div>' if problem else "")
+        + (f'<div class="problem">{escape(problem)}</div>' if problem else "")
         + f'<div class="panels">{"".join(map(_panel, panels))}</div><div class="grids">'
         + "".join(_grid(model, exercises, part, due) for part in _columns(called, 2 if narrow else 1))
         + f"</div><div>{_LEGEND}</div></div></div>"
