@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -22,6 +23,9 @@ class ScratchRoom:
     """
 
     def __init__(self, server: Server, learners: Iterable[str], databases: bool = True):
+        with server.connect() as connection:
+            if connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() != (True,):
+                pytest.skip("the server at DATABASE_URL is not ours to make roles and databases on")
         self._server = server
         self.name = f"t{uuid4().hex[:8]}"
         self.database = f"room_{self.name}"
