@@ -87,7 +87,8 @@ def room(rooms: ScratchRoom, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scratc
     for learner in ("ada", "bo"):
         with psycopg.connect(rooms.learners_url(learner), autocommit=True) as owner:
             owner.execute("SET client_min_messages = warning")
-            for (schema,) in owner.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'progress%'").fetchall():
+            logs = owner.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'workshop%'")
+            for (schema,) in logs.fetchall():
                 owner.execute(f"DROP SCHEMA {schema} CASCADE")
 
 

@@ -237,6 +237,7 @@ def test_dashboards_leave_nothing_in_the_log(small: ScratchRoom, look: Open) -> 
         assert owner.execute(names).fetchall() == [(board._label,), ("somebodys",)]
         board.stop()
         board.stop()
+        assert "· not live ·" in str(board.page()) and "Stopped." in str(board.page())
         assert owner.execute(names).fetchall() == [("somebodys",)]
 
 

@@ -202,6 +202,14 @@ def test_a_flood_ends_and_harms_nobody_else(room: ScratchRoom, ada: psycopg.Conn
         assert record(bo, "ExercisePassed", PASSED) == 1
 
 
+def test_a_stream_has_an_end(room: ScratchRoom, ada: psycopg.Connection) -> None:
+    record(ada, "ExercisePassed", PASSED)
+    with room.connect() as owner:
+        owner.execute("UPDATE room.streams SET version = 5000")
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="takes no more events of"):
+        record(ada, "ExercisePassed", PASSED, 5000)
+
+
 def test_a_flood_of_connections_cannot_double_or_lose(room: ScratchRoom, ada: psycopg.Connection) -> None:
     """Several kernels of one learner send the same events, each from what it believes is the end of the stream."""
     ids = [uuid4() for _ in range(20)]

@@ -108,7 +108,7 @@ class LearnersLog:
 
 def _schema(role: str) -> str:
     """Return the schema of a learner's log: one a role, and one for each other folder that answers are kept in."""
-    parts = ["progress"]
+    parts = ["workshop_progress"]
     if folder := os.environ.get("MY_EVENTSTORE"):
         parts.append(hashlib.sha256(folder.encode()).hexdigest()[:8])
     if role != "postgres":

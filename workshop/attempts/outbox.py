@@ -66,7 +66,7 @@ class Outbox:
                     self._room.close()
                     self._room = None
                 with self._moved:
-                    self.failure = str(error).strip().splitlines()[0]
+                    self.failure = str(error) or repr(error)
                     self._moved.notify_all()
 
     def _deliver(self) -> None:

@@ -53,11 +53,12 @@ def dashboard(
         WorkshopError: there is no such room, its log cannot be read, or an argument is none.
     """
     global _showing
+    board = Dashboard(room, server or server_url(), Agenda(agenda), _moment(began), names)
     if _showing:
         _showing.stop()
-    _showing = Dashboard(room, server or server_url(), Agenda(agenda), _moment(began), names)
-    _showing.show()
-    return _showing
+    _showing = board
+    board.show()
+    return board
 
 
 class Dashboard:
@@ -113,8 +114,9 @@ class Dashboard:
             return show_answers(self.room, self.model, self._names)
 
     def stop(self) -> None:
-        """End the subscription. What is shown stays as it is."""
+        """End the subscription. What is shown stays, and says that it is old."""
         if not self._stopping.is_set():
+            self._problem = "Stopped. Run this cell again to go on."
             self._stopping.set()
             self._changed.set()
             with suppress(Exception):  # the room may be gone
@@ -166,6 +168,7 @@ class Dashboard:
             self._changed.clear()
             handle.update(self.page())
             self._stopping.wait(_REST)
+        handle.update(self.page())
 
 
 def _log_of(room: str, server: str) -> str:
