@@ -1,6 +1,6 @@
 """The classroom around the event store: the database, the exercises, their checks and hints."""
 
-from .classroom import check, hint, progress, solution, start, table
+from .classroom import check, hint, progress, share, solution, start, table
 from .joining import join, leave
 
-__all__ = ["check", "hint", "join", "leave", "progress", "solution", "start", "table"]
+__all__ = ["check", "hint", "join", "leave", "progress", "share", "solution", "start", "table"]

@@ -48,6 +48,11 @@ class Report:
     def passed(self) -> bool:
         return self.started and all(result.outcome == "passed" for result in self.results)
 
+    @property
+    def failed_check(self) -> str | None:
+        """The name of the check that failed, None where none did."""
+        return next((result.label for result in self.results if result.outcome == "failed"), None)
+
 
 def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
     """Run the checks one after the other, up to the first that fails.

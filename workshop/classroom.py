@@ -1,4 +1,4 @@
-"""What a notebook calls: start, check, hint, solution, table, progress."""
+"""What a notebook calls: start, check, hint, solution, table, progress, share."""
 
 import inspect
 from collections import Counter
@@ -12,7 +12,7 @@ import psycopg
 from IPython.display import Markdown, display
 from psycopg import sql
 
-from . import answers, kept
+from . import answers, attempts, kept
 from .checking import explain_sql_error, run_checks
 from .database import Database, drop_abandoned_rooms, open_database, server_url
 from .display import Rows, show_progress, show_report
@@ -26,6 +26,7 @@ _SOMETHING_IS_MISSING = (
     psycopg.errors.UndefinedObject,
 )
 _hints_shown: Counter[str] = Counter()
+_last_answers: dict[str, Any] = {}  # what was checked last, for share()
 _started: "Classroom | None" = None
 
 
@@ -119,6 +120,7 @@ def start(notebook: str) -> Classroom:
         _started.close()
     _started, line = open_database(notebook, Classroom)
     drop_abandoned_rooms(_started)
+    attempts.begin()
     _hints_shown.clear()
     print(line)
     return _started
@@ -138,15 +140,31 @@ def check(exercise_id: str, answer: Any) -> None:
     """
     exercise = _find(exercise_id)
     report = run_checks(exercise, answer, server_url())
-    note = ""
+    note = sent = ""
     if report.started:
-        try:
-            if report.passed:
-                note = _keep(exercise, answer)
-            kept.record_attempt(exercise_id, report.passed)
-        except OSError as error:
-            note = f"It could not be kept in my_eventstore/: {error}."
-    display(show_report(report, note))
+        _last_answers[exercise_id] = answer
+        if report.passed:
+            note = _keep(exercise, answer)
+        sent = attempts.record(exercise_id, report.failed_check)
+    display(show_report(report, note, sent))
+
+
+def share(exercise_id: str) -> None:
+    """Send an answer to the room, for its instructor to read: the one that was checked last, or the kept one.
+
+    Raises:
+        WorkshopError: there is no such exercise, no answer to it, or no room.
+    """
+    exercise = _find(exercise_id)
+    try:
+        answer = _source(_last_answers.get(exercise_id, kept.kept(exercise))).strip()
+    except (OSError, TypeError, SyntaxError):
+        raise WorkshopError(
+            f"There is no answer to {exercise_id} whose text could be shared.",
+            f'Check one first, written in a cell: check("{exercise_id}", answer).',
+        ) from None
+    line = attempts.share(exercise_id, answer)
+    display(Prose(f"{line}:\n\n```{'sql' if exercise.is_sql else 'python'}\n{answer}\n```"))
 
 
 def hint(exercise_id: str) -> None:
@@ -214,25 +232,31 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
 
 def progress() -> None:
     """Show how many exercises of each notebook are solved."""
-    record = kept.attempts()
-    display(
-        show_progress(
-            [
-                (name, sum(record.get(exercise.id, {}).get("solved", False) for exercise in group), len(group))
-                for name, group in NOTEBOOKS.items()
-                if group
-            ]
-        )
-    )
+    tried = attempts.progress()
+
+    def is_solved(exercise: Exercise) -> bool:
+        # The log is lost with the server's data, the kept answers are not.
+        return bool(exercise.id in tried and tried[exercise.id].solved_at) or kept.kept(exercise) is not None
+
+    groups = {name: group for name, group in NOTEBOOKS.items() if group}
+    display(show_progress([(name, sum(map(is_solved, group)), len(group)) for name, group in groups.items()]))
 
 
 def _keep(exercise: Exercise, answer: Any) -> str:
     """Keep an answer that passed; return a line that says where."""
-    if not isinstance(answer, str):
-        answer = answers.definitions_in("".join(inspect.findsource(answer)[0]))
-    if not kept.keep(exercise, answer):
-        return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
+    try:
+        if not kept.keep(exercise, _source(answer)):
+            return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
+    except OSError as error:
+        return f"It could not be kept in my_eventstore/: {error}."
     return f"Kept as my_eventstore/{exercise.keeps}."
+
+
+def _source(answer: Any) -> str:
+    """Return an answer as a text: the function with what it needs."""
+    if isinstance(answer, str):
+        return answer
+    return answers.definitions_in("".join(inspect.findsource(answer)[0]))
 
 
 def _find(exercise_id: str) -> Exercise:

@@ -70,8 +70,8 @@ class Rows(pd.DataFrame):
         return f"No rows. The columns are {', '.join(self.columns)}."
 
 
-def show_report(report: Report, note: str = "") -> Shown:
-    """Show what came of an exercise's checks, a line each, and where to go next."""
+def show_report(report: Report, note: str = "", sent: str = "") -> Shown:
+    """Show what came of an exercise's checks, a line each, where to go next, and what was sent to the room."""
     exercise = report.exercise
     name = f"{exercise.id} {exercise.title}"
     if not report.started:
@@ -94,9 +94,9 @@ def show_report(report: Report, note: str = "") -> Shown:
     for result in report.results:
         text += _lines(result.outcome, result.label, result.message)
         rows.append(_row(result.outcome, result.label, result.message))
-    if closing:
-        text.append(f"  {closing}")
-        rows.append(_prose(closing))
+    for line in filter(None, (closing, sent)):
+        text.append(f"  {line}")
+        rows.append(_prose(line))
     return Shown("\n".join(text), _box(colour, head, "".join(rows)))
 
 

@@ -1,7 +1,6 @@
-"""What the learner has built so far: my_eventstore/, laid out like eventstore/, and the record of what was solved."""
+"""What the learner has built so far: my_eventstore/, laid out like eventstore/."""
 
 import atexit
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,6 @@ from .exercises.exercise import Exercise
 from .sources import being_graded
 
 _HEADER = "Your answer to exercise "
-_RECORD = "progress.json"
 
 
 @cache
@@ -32,6 +30,11 @@ def folder() -> Path:
         atexit.register(shutil.rmtree, passing, ignore_errors=True)
         return Path(passing)
     return CHECKOUT / "my_eventstore"
+
+
+def is_passing() -> bool:
+    """Whether that folder goes with the kernel: what is solved there is not the learner's work."""
+    return being_graded() or (not os.environ.get("MY_EVENTSTORE") and folder() != CHECKOUT / "my_eventstore")
 
 
 def keep(exercise: Exercise, source: str) -> bool:
@@ -59,37 +62,11 @@ def kept(exercise: Exercise) -> str | None:
     return path.read_text(encoding="utf-8") if there is not None and there >= exercise.id else None
 
 
-def record_attempt(exercise_id: str, passed: bool) -> None:
-    """Note one more attempt at an exercise. What was solved once stays solved.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    record = attempts()
-    entry = record.setdefault(exercise_id, {"attempts": 0, "solved": False})
-    if not entry["solved"]:
-        entry["attempts"] += 1
-        entry["solved"] = passed
-        _write(folder() / _RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
-
-
-def attempts() -> dict[str, dict]:
-    """Return the record: for each exercise that was tried, how often until it was solved, and whether it is."""
-    try:
-        record = json.loads((folder() / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or a file that somebody broke: the answers themselves are not lost
-        return {}
-    if not isinstance(record, dict):
-        return {}
-    whole = {"attempts", "solved"}
-    return {name: entry for name, entry in record.items() if isinstance(entry, dict) and entry.keys() >= whole}
-
-
 def exercise_of(path: Path) -> str | None:
     """Return the exercise that a kept file answers, None where there is no such file or somebody else wrote it."""
     try:
         found = re.match(rf"(?:--|#) {_HEADER}([\d.]+\d)", path.read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, ValueError):  # there is none, or it is no text
         return None
     return found[1] if found else None
 

@@ -73,6 +73,13 @@ class JupyterLab:
         shutil.copy(CHECKOUT / "notebooks" / notebook, copy)
         return f"{folder}/{notebook}"
 
+    def write(self, path: str, notebook: str) -> str:
+        """Write a notebook; return the path to open it at."""
+        file = self._folder / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(notebook, encoding="utf-8")
+        return path
+
     def _wait_until_up(self, runtime: Path) -> str:
         deadline = time.monotonic() + PATIENCE / SECOND
         while time.monotonic() < deadline and self._process.poll() is None:

@@ -10,8 +10,12 @@ pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwr
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from workshop.exercises import EXERCISES
+
 from ..postgres import Server
-from .lab import JupyterLab, Notebook, Tab, chromium_path, launch, solved, without_answer
+from ..workshop.rooms import ScratchRoom
+from ..workshop.simulated_room import LEARNERS, play, script
+from .lab import CHECKOUT, SECOND, JupyterLab, Notebook, Tab, chromium_path, launch, solved, without_answer
 
 NOTEBOOK = "02_appending.ipynb"
 SET_UP = 'start("02_appending")'
@@ -199,3 +203,42 @@ def test_a_server_that_is_not_there_takes_two_lines(open_notebook: OpenNotebook)
     assert len(lines) == 2
     assert lines[0].startswith("No PostgreSQL ") and " 127.0.0.1:1/postgres: " in lines[0]
     assert "DATABASE_URL" in lines[1]
+
+
+def test_the_dashboard_is_live_and_reads_well_on_a_projector(
+    tab: Tab, jupyterlab: JupyterLab, postgres: Server
+) -> None:
+    """Thirty learners on one screen, in both themes; an attempt shows within a second or so, by push."""
+    room = ScratchRoom(postgres, LEARNERS, databases=False)
+    viewport = tab.page.viewport_size
+    try:
+        play(room, script())
+        text = (CHECKOUT / "instructors/dashboard.ipynb").read_text(encoding="utf-8")
+        path = jupyterlab.write("instructors/dashboard.ipynb", text.replace("oslo", room.name))
+        tab.page.set_viewport_size({"width": 1920, "height": 1080})
+        notebook = Notebook(tab.page, path)
+        cell = "board = dashboard("
+        notebook.run(cell)
+        shown = notebook.output(cell).locator(".room")
+        expect(shown).to_contain_text("28 of 30 learners")
+        with room.connect("zoe") as zoe:
+            data = '{"exercise_id": "01.1", "attempt": 1}'
+            zoe.execute("SELECT room.record_attempt(gen_random_uuid(), 'ExercisePassed', %s, 0)", (data,))
+        expect(shown).to_contain_text("29 of 30 learners", timeout=1.5 * SECOND)
+
+        everything = f"{cell}{room.name!r}, agenda=[(300, {' '.join(EXERCISES)!r})])"
+        for source in (None, f"from workshop.dashboard import dashboard\n{everything}"):
+            if source:
+                notebook.write(cell, source)
+                notebook.run(cell)
+                expect(shown).to_contain_text("10.2")
+            for theme in ("JupyterLab Dark", "JupyterLab Light"):
+                tab.use_theme(theme)
+                assert shown.evaluate("each => each.scrollWidth <= each.clientWidth && each.clientHeight < 1000")
+                texts = shown.evaluate(CONTRASTS)
+                assert len(texts) > 200
+                assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5], theme
+    finally:
+        tab.page.set_viewport_size(viewport)
+        tab.close_all()
+        room.remove()

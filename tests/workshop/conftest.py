@@ -5,22 +5,37 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
 
-from workshop import classroom, kept
+from workshop import attempts, classroom, kept
+from workshop.attempts import log
 
 from ..postgres import Server
 
 
 @pytest.fixture(autouse=True)
-def my_eventstore(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that answers are kept in; neither it nor the server is the checkout's."""
+def my_eventstore(
+    postgres: Server, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The folder that answers are kept in, and the log that goes with it: not the checkout's, and so is the server."""
     folder = tmp_path / "my_eventstore"
     monkeypatch.setenv("DATABASE_URL", postgres.url)
     monkeypatch.setenv("MY_EVENTSTORE", str(folder))
     kept.folder.cache_clear()
+    progress_schema = sql.Identifier(log._schema(owner.info.user))
     yield folder
     kept.folder.cache_clear()
+    forget()
+    owner.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(progress_schema))
+
+
+def forget() -> None:
+    """Forget what a kernel knows of the learner's log, as if it was restarted."""
+    attempts._log.cache_clear()
+    attempts._outbox.cache_clear()
+    classroom._last_answers.clear()
 
 
 @pytest.fixture
@@ -48,7 +63,11 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
 
 @pytest.fixture
 def left_behind(postgres: Server) -> Iterator[Callable[[], set[str]]]:
-    """Return the schemas, tables and connections on the server that were not there when the test began."""
+    """Return the schemas, tables and connections on the server that were not there when the test began.
+
+    The learner's log is there: it is to stay.
+    """
+    attempts.begin()
     with postgres.connect() as observer:
 
         def there() -> set[str]:

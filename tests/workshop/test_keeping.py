@@ -1,15 +1,17 @@
-"""my_eventstore/: answers that passed, laid out like eventstore/, and the record of what was tried."""
+"""my_eventstore/: answers that passed, laid out like eventstore/; and what progress() makes of them and of the log."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from workshop import check, kept, progress
+from workshop import attempts, check, kept, progress
+from workshop.attempts import log
 from workshop.exercises import EXERCISES
 
 from .answers import defined_in, right_answer, wrong_answer
+from .conftest import forget
 
 Said = Callable[[], str]
 HEADER = "-- Your answer to exercise "
@@ -23,7 +25,7 @@ def test_answers_that_pass_are_laid_out_like_the_reference_package(my_eventstore
     for exercise in EXERCISES.values():
         check(exercise.id, right_answer(exercise.id))
         assert f"Kept as my_eventstore/{exercise.keeps}." in said()
-    assert files(my_eventstore) == {exercise.keeps for exercise in EXERCISES.values()} | {"progress.json"}
+    assert files(my_eventstore) == {exercise.keeps for exercise in EXERCISES.values()}
     reference = Path(kept.__file__).parents[1] / "eventstore"
     assert {name for name in files(my_eventstore) if name.startswith("schema/")} <= files(reference)
 
@@ -84,12 +86,13 @@ def test_a_failed_answer_changes_nothing(my_eventstore: Path, said: Said) -> Non
     check("01.2", wrong_answer("01.2"))
     assert "not yet" in said()
     assert (my_eventstore / "schema/10_streams.sql").read_text(encoding="utf-8") == before
-    assert files(my_eventstore) == {"schema/10_streams.sql", "progress.json"}
+    assert files(my_eventstore) == {"schema/10_streams.sql"}
 
 
 def test_a_stub_is_not_even_an_attempt(my_eventstore: Path) -> None:
     check("01.2", "...")
     assert not my_eventstore.exists()
+    assert attempts.progress() == {}
 
 
 def test_solving_it_again_replaces_the_answer(my_eventstore: Path) -> None:
@@ -110,7 +113,7 @@ def test_an_earlier_exercise_never_replaces_a_later_one(my_eventstore: Path, sai
     check("02.3", right_answer("02.3"))
     assert "holds your answer to a later exercise, and stays as it is" in said()
     assert (my_eventstore / "schema/40_append_to_stream.sql").read_text(encoding="utf-8") == before
-    assert kept.attempts()["02.3"]["solved"]
+    assert attempts.progress()["02.3"].solved_at == 1
     assert kept.kept(EXERCISES["02.3"]) == before  # it answers the earlier exercise too
 
 
@@ -137,10 +140,10 @@ def test_a_folder_that_cannot_be_written_is_a_note_and_no_error(my_eventstore: P
     assert "0 of" in said()
 
 
-def test_attempts_are_counted_until_it_is_solved(my_eventstore: Path) -> None:
+def test_attempts_are_counted_and_what_was_solved_once_stays_solved(my_eventstore: Path) -> None:
     for given in (wrong_answer("01.2"), wrong_answer("01.2"), "...", right_answer("01.2"), wrong_answer("01.2")):
         check("01.2", given)
-    assert kept.attempts() == {"01.2": {"attempts": 3, "solved": True}}
+    assert attempts.progress() == {"01.2": attempts.Tried(attempts=4, solved_at=3)}
 
 
 def test_progress_is_shown_for_each_notebook_and_in_all(said: Said) -> None:
@@ -154,30 +157,32 @@ def test_progress_is_shown_for_each_notebook_and_in_all(said: Said) -> None:
     assert lines[2].split() == ["01_tables", "■□□", "1", "of", "3"]
 
 
-@pytest.mark.parametrize("broken", ["", "{", "[]", "null", '"x"', "\x00"])
-def test_a_broken_record_costs_nothing_but_the_record(broken: str, my_eventstore: Path, said: Said) -> None:
-    my_eventstore.mkdir()
-    (my_eventstore / "progress.json").write_text(broken)
+def test_what_is_kept_counts_where_the_log_was_lost_with_its_server(
+    my_eventstore: Path, said: Said, owner: psycopg.Connection
+) -> None:
+    for exercise_id in ("01.2", "02.3", "02.4"):  # the answer to 02.4 takes the place of that to 02.3
+        check(exercise_id, right_answer(exercise_id))
+    owner.execute(f"DROP SCHEMA {log._schema(owner.info.user)} CASCADE")
+    forget()
+    (my_eventstore / "domain.py").write_bytes(b"\xff\xfe\x00")  # what is no text is no answer
+    said()
     progress()
-    assert said().startswith(f"0 of {len(EXERCISES)} exercises solved")
+    lines = said().splitlines()
+    assert lines[2].split() == ["01_tables", "■□□", "1", "of", "3"]
+    assert int(lines[3].split()[2]) >= 2
+    assert attempts.progress() == {}
+    check("01.1", wrong_answer("01.1"))
+    assert attempts.progress() == {"01.1": attempts.Tried(1)}
+
+
+def test_a_solution_is_not_the_learners_work(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+    monkeypatch.delenv("MY_EVENTSTORE")
+    monkeypatch.chdir(kept.CHECKOUT / "solutions")
     check("01.2", right_answer("01.2"))
-    assert json.loads((my_eventstore / "progress.json").read_text()) == {"01.2": {"attempts": 1, "solved": True}}
-
-
-@pytest.mark.parametrize("broken", ['{"01.2": 1}', '{"01.2": {}}', '{"01.2": null}'])
-def test_a_record_with_a_broken_entry_costs_nothing_but_the_entry(broken: str, my_eventstore: Path, said: Said) -> None:
-    my_eventstore.mkdir()
-    (my_eventstore / "progress.json").write_text(broken)
+    said()
     progress()
-    check("01.2", right_answer("01.2"))
-    assert kept.attempts()["01.2"] == {"attempts": 1, "solved": True}
-
-
-def test_a_record_that_is_no_text_costs_nothing_but_the_record(my_eventstore: Path, said: Said) -> None:
-    my_eventstore.mkdir()
-    (my_eventstore / "progress.json").write_bytes(b"\xff\xfe\x00")
-    progress()
-    assert said().startswith("0 of")
+    assert said().startswith("1 of")  # for this kernel it counts
+    assert attempts._log.cache_info().currsize == 0
 
 
 def test_without_a_name_the_folder_is_the_checkouts_and_for_solutions_one_that_passes(

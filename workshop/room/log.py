@@ -3,22 +3,7 @@
 import psycopg
 from psycopg import sql
 
-from eventstore import EventStore, EventTypes
-
-SCHEMA = "room"
-
-
-# TO CONNECT: workshop.attempts.create_room_log(connection, learners_role) takes the place of this function.
-def create_room_log(connection: psycopg.Connection, learners_role: str) -> None:
-    """Make the schema of the log, with an event store in it. What is there stays.
-
-    Args:
-        connection: to the database of the log, as its owner; its search path is changed.
-        learners_role: the role that all learners are members of. It may do nothing here yet.
-    """
-    connection.execute("SELECT set_config('search_path', %s, false)", (SCHEMA,))
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
-    EventStore(connection, EventTypes()).create_schema()
+from ..attempts import create_room_log
 
 
 def furnish_log(connection: psycopg.Connection, learners_role: str) -> None:

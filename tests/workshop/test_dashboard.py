@@ -1,0 +1,371 @@
+"""The dashboard: right numbers from a scripted room of thirty, at once, and whatever becomes of its connection."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from psycopg.types.json import Jsonb
+
+from workshop.dashboard import AGENDAS, Agenda, Dashboard, RoomModel, dashboard
+from workshop.dashboard.page import show_room
+from workshop.dashboard.read_model import FailedCheck, Stuck
+from workshop.database import CHECKOUT
+from workshop.errors import WorkshopError
+from workshop.exercises import EXERCISES
+
+from ..postgres import Server
+from ..subscribing import eventually
+from .rooms import ScratchRoom
+from .simulated_room import FAST_TRACK, LEARNERS, label, play, script
+
+Open = Callable[..., Dashboard]
+
+
+@pytest.fixture(scope="module")
+def room(postgres: Server) -> Iterator[ScratchRoom]:
+    """The scripted room; its learners go on in the tests, each test with learners of its own."""
+    room = ScratchRoom(postgres, LEARNERS, databases=False)
+    room.now = play(room, script())  # type: ignore[attr-defined]
+    yield room
+    room.remove()
+
+
+@pytest.fixture
+def small(room: ScratchRoom, postgres: Server) -> Iterator[ScratchRoom]:
+    """A room with two learners, in which nothing has happened yet."""
+    small = ScratchRoom(postgres, ["ada", "bo"], databases=False)
+    yield small
+    small.remove()
+
+
+@pytest.fixture
+def look(postgres: Server) -> Iterator[Open]:
+    """Open dashboards; they end with the test."""
+    opened = []
+
+    def look(room: ScratchRoom, agenda: Any = "one hour", began: Any = None, names: str = "shown") -> Dashboard:
+        board = Dashboard(room.name, postgres.url, Agenda(agenda), began, names)
+        opened.append(board)
+        with room.connect() as owner:
+            (last,) = owner.execute("SELECT coalesce(max(position), 0) FROM room.events").fetchone()
+        eventually(lambda: board.model.position >= last)
+        return board
+
+    yield look
+    for board in opened:
+        board.stop()
+
+
+def attempt(room: ScratchRoom, learner: str, exercise_id: str, failed_check: str | None = None) -> None:
+    """Record an attempt as a learner does, on a connection of theirs."""
+    with room.connect(learner) as connection:
+        (version,) = connection.execute("SELECT count(*) FROM room.my_attempts()").fetchone()
+        data = {"exercise_id": exercise_id, "attempt": version + 1}
+        data |= {"failed_check": failed_check} if failed_check else {}
+        kind = "ExerciseFailed" if failed_check else "ExercisePassed"
+        connection.execute(
+            "SELECT room.record_attempt(gen_random_uuid(), %s, %s, %s)", (kind, Jsonb(data), version)
+        )
+
+
+def line_of(board: Dashboard, learner: str) -> str:
+    """Return a learner's line of the grid."""
+    return next(line[16:] for line in str(board.page()).splitlines() if line.startswith(f"{learner} "))
+
+
+# The numbers
+
+
+def test_the_grid_says_what_each_learner_passed_and_how_often_they_failed(room: ScratchRoom, look: Open) -> None:
+    board = look(room)
+    for number, learner in enumerate(LEARNERS):
+        done = number // 5 if number < 28 else 0
+        signs = ["✓"] * done + ["·"] * (len(FAST_TRACK) - done)
+        if number < 10:
+            signs[done] = f"✗{(4 + number + 1) // 2}"
+        assert line_of(board, learner).split() == signs, learner
+
+
+def test_who_has_been_stuck_on_what_for_how_long(room: ScratchRoom, look: Open) -> None:
+    stuck = look(room).model.stuck(room.now)  # type: ignore[attr-defined]
+    assert stuck == [
+        Stuck(
+            learner=room.role(LEARNERS[number]), exercise_id=FAST_TRACK[number // 5], minutes=4 + number,
+            failed_check=label(FAST_TRACK[number // 5], 1), failures=(5 + number) // 2, quiet=1 if number % 2 else 2,
+        )
+        for number in reversed(range(10))
+    ]  # fmt: skip
+
+
+def test_the_most_failed_check_of_the_moment(room: ScratchRoom, look: Open) -> None:
+    """Failures that are older than ten minutes do not count, and a learner counts once."""
+    model = look(room).model
+    now = room.now  # type: ignore[attr-defined]
+    lately = [each for each in script() if each.failed_check and each.minutes_ago <= 10]
+    expected = [
+        FailedCheck(exercise_id, check, len({each.learner for each in these}), len(these))
+        for exercise_id, check in {(each.exercise_id, each.failed_check) for each in lately}
+        if (these := [each for each in lately if (each.exercise_id, each.failed_check) == (exercise_id, check)])
+    ]
+    found = model.most_failed(now)
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    assert [each.learners for each in found] == sorted((each.learners for each in expected), reverse=True)
+    assert found[0].learners == 5
+    assert model.most_failed(now + timedelta(minutes=11)) == []
+
+
+def test_the_pace_against_the_agenda(room: ScratchRoom, look: Open) -> None:
+    """After 45 minutes of the hour, 03.1 and all before it are due; the learner in the middle has done two of them."""
+    now = room.now  # type: ignore[attr-defined]
+    board = look(room, began=now - timedelta(minutes=45))
+    shown = str(show_room(room.name, board.model, board._agenda, board._began, now, "shown"))
+    assert "Pace: 18 min behind" in shown  # 02.1, the third one, was to end at minute 27
+    assert "Minute 45 of 60: 03.2" in shown and "Due by now: 6 of 9 exercises." in shown
+    assert "Half of those at work have 2 or more." in shown and "28 of 30 learners have tried something" in shown
+
+
+def test_a_failure_after_the_pass_changes_nothing(small: ScratchRoom, look: Open) -> None:
+    attempt(small, "ada", "01.2")
+    attempt(small, "ada", "01.2", "A check")
+    model = look(small).model
+    assert model.work(small.role("ada"), "01.2").passed
+    assert model.stuck(datetime.now(UTC)) == [] and model.most_failed(datetime.now(UTC)) == []
+
+
+def test_events_that_are_handed_over_twice_count_once(room: ScratchRoom, look: Open) -> None:
+    once, twice = look(room).model, RoomModel()
+    with room.connect() as owner:
+        from eventstore import Log
+        from workshop.attempts import EVENT_TYPES
+
+        owner.execute("SET search_path = room")
+        events = Log(owner, EVENT_TYPES).read_all(limit=10_000)
+        twice.project(owner, events[:30])
+        twice.project(owner, events)
+    assert twice.learners == once.learners and twice._work == once._work
+
+
+# Live
+
+
+def test_an_attempt_shows_within_a_second_and_nobody_polls(small: ScratchRoom, look: Open) -> None:
+    board = look(small)
+    assert line_of(board, "ada").split()[0] == "·"
+    with small.connect() as observer:
+
+        def activity() -> list:
+            return observer.execute(
+                "SELECT query_start, state FROM pg_stat_activity WHERE application_name = %s", (board._label,)
+            ).fetchall()
+
+        eventually(lambda: observer.execute("SELECT asleep FROM room.subscriptions").fetchall() == [(True,)])
+        time.sleep(0.2)
+        before = activity()
+        time.sleep(1)
+        assert activity() == before and len(before) == 1
+    attempt(small, "ada", "01.1", "A check")
+    eventually(lambda: line_of(board, "ada").split()[0] == "✗1", within=1)
+    attempt(small, "ada", "01.1")
+    eventually(lambda: line_of(board, "ada").split()[0] == "✓", within=1)
+
+
+def test_a_late_learner_and_a_second_dashboard(small: ScratchRoom, look: Open) -> None:
+    one, other = look(small), look(small)
+    small.add("late", database=False)
+    attempt(small, "bo", "01.1")
+    for board in (one, other):
+        eventually(lambda board=board: "late" in str(board.page()) and line_of(board, "bo").split()[0] == "✓")
+        assert set(line_of(board, "late").split()) == {"·"}
+
+
+def test_a_lost_connection_is_told_and_made_again(small: ScratchRoom, look: Open, postgres: Server) -> None:
+    board = look(small)
+    attempt(small, "ada", "01.1")
+    eventually(lambda: line_of(board, "ada").split()[0] == "✓")
+    with postgres.connect() as owner:
+        owner.execute(f"ALTER DATABASE {small.database} ALLOW_CONNECTIONS false")
+        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (small.database,))
+        eventually(lambda: "· not live ·" in str(board.page()))
+        shown = str(board.page())
+        assert "Reconnecting: No PostgreSQL let us in" in shown and "not currently accepting connections" in shown
+        assert "What is shown is what was known before." in shown
+        assert line_of(board, "ada").split()[0] == "✓"
+        owner.execute(f"ALTER DATABASE {small.database} ALLOW_CONNECTIONS true")
+    attempt(small, "bo", "01.1")
+    eventually(lambda: "· live ·" in str(board.page()) and line_of(board, "bo").split()[0] == "✓")
+
+
+def test_a_new_kernel_makes_it_anew_from_the_log(room: ScratchRoom, look: Open) -> None:
+    now = datetime.now(UTC)
+    one, other = look(room), look(room)
+    shown = [str(show_room(room.name, board.model, board._agenda, None, now, "shown")) for board in (one, other)]
+    assert shown[0] == shown[1]
+
+
+def test_a_room_that_is_made_anew_begins_anew(small: ScratchRoom, look: Open, postgres: Server) -> None:
+    attempt(small, "ada", "01.1")
+    board = look(small)
+    with postgres.connect() as owner:
+        owner.execute(f"DROP DATABASE {small.database} WITH (FORCE)")
+        eventually(lambda: "does not exist" in str(board.page()))
+        owner.execute(f"CREATE DATABASE {small.database}")
+    small.create_log()
+    attempt(small, "bo", "01.1")
+    eventually(lambda: line_of(board, "bo").split()[0] == "✓" and line_of(board, "ada").split()[0] == "·")
+
+
+def test_a_subscription_that_ended_is_told(small: ScratchRoom, look: Open) -> None:
+    """Where its row is removed, a subscription has nothing to go on from."""
+    board = look(small)
+    with small.connect() as owner:
+        owner.execute("SET search_path = room; DELETE FROM subscriptions")
+        owner.execute("DO $$ BEGIN EXECUTE format('NOTIFY %I', events_channel()); END $$")
+    attempt(small, "ada", "01.1")
+    eventually(lambda: "Ended: there is no subscription" in str(board.page()) and "not live" in str(board.page()))
+
+
+def test_dashboards_leave_nothing_in_the_log(small: ScratchRoom, look: Open) -> None:
+    with small.connect() as owner:
+        owner.execute("INSERT INTO room.subscriptions VALUES ('dashboard_killed', 0, true), ('somebodys', 0, false)")
+        board = look(small)
+        names = "SELECT name FROM room.subscriptions ORDER BY 1"
+        assert owner.execute(names).fetchall() == [(board._label,), ("somebodys",)]
+        board.stop()
+        board.stop()
+        assert "· not live ·" in str(board.page()) and "Stopped." in str(board.page())
+        assert owner.execute(names).fetchall() == [("somebodys",)]
+
+
+# How it is shown
+
+
+def test_names_can_be_hidden(room: ScratchRoom, look: Open) -> None:
+    for names, first in (("shown", ["ada", "alan"]), ("initials", ["A", "A2"]), ("numbers", ["1", "2"])):
+        board = look(room, names=names)
+        page = board.page()
+        shown = re.findall(r'<th class="name">(\w+)</th>', page._repr_html_())
+        assert shown[:2] == first and len(set(shown)) == 30
+        for word in ("margaret", room.role("margaret")):
+            assert (word in str(page)) == (word in page._repr_html_()) == (names == "shown" and word == "margaret")
+
+
+def test_what_learners_send_is_text_and_never_html(small: ScratchRoom, look: Open) -> None:
+    attempt(small, "ada", "01.1", "<script>alert(1)</script>")
+    with small.connect("bo") as bo:
+        answer = Jsonb({"exercise_id": "01.1", "answer": "SELECT '<b>'"})
+        bo.execute("SELECT room.record_attempt(gen_random_uuid(), 'AnswerShared', %s, 0)", (answer,))
+    board = look(small)
+    assert "<script>" not in board.page()._repr_html_() and "&lt;script&gt;" in board.page()._repr_html_()
+    assert "&#x27;&lt;b&gt;" in board.answers()._repr_html_()
+    assert str(board.answers()) == "bo, 01.1\nSELECT '<b>'\n"
+
+
+def test_an_empty_room(small: ScratchRoom, look: Open) -> None:
+    shown = str(look(small).page())
+    assert "0 of 2 learners have tried something" in shown and "Stuck, the longest first: 0" in shown
+    assert "Failed most in the last 10 minutes: nothing" in shown
+
+
+# The agenda
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("one hour", 60), ("half a day", 210), ("a full day", 420)])
+def test_the_agendas_add_up(name: str, minutes: int) -> None:
+    agenda = Agenda(name)
+    assert agenda.minutes == minutes and len(set(agenda.exercises)) == len(agenda.exercises)
+    if name == "one hour":
+        assert tuple(agenda.exercises) == FAST_TRACK
+
+
+@pytest.mark.parametrize("name", AGENDAS)
+def test_the_agendas_are_those_of_the_instructors(name: str) -> None:
+    path = CHECKOUT / "INSTRUCTORS.md"
+    if not path.exists():
+        pytest.skip("there is no INSTRUCTORS.md to compare with")
+    section = re.search(rf"^### {name}$(.*?)^##", path.read_text(encoding="utf-8"), re.M | re.S | re.I)
+    assert section, f"INSTRUCTORS.md has no agenda under ### {name.capitalize()}"
+    told = []
+    for minutes, exercises in re.findall(r"^\| \d+ \| (\d+) \| [^|]+ \| ([^|]+) \|", section[1], re.M):
+        told.append((int(minutes), re.findall(r"\d\d\.\d", exercises)))
+    assert told == [(minutes, [word for word in what.split() if word in EXERCISES]) for minutes, what in AGENDAS[name]]
+
+
+@pytest.mark.parametrize(
+    ("minute", "done", "behind"),
+    [
+        (0, [], 0), (9, [0], 0), (10, [0], 0), (10.5, [0], 1), (16, [0], 6), (16, [0, 1], 6), (16, [0, 1, 1], 0),
+        (16, [2, 2], -12), (31, [3], -1), (40, [1, 1], 12), (100, [3], 0), (100, [2], 68),
+    ],
+)  # fmt: skip
+def test_behind_and_ahead(minute: float, done: list[int], behind: int) -> None:
+    """Two exercises share their minutes as they share the work."""
+    agenda = Agenda([(10, "00.1"), (10, "break"), (12, "01.1 01.2"), (8, "questions")])
+    assert [(step.what, step.ends) for step in agenda.steps] == [
+        ("00.1", 10), ("break", 20), ("01.1", 28), ("01.2", 32), ("questions", 40)
+    ]  # fmt: skip
+    assert [agenda.at(minute) for minute in (0, 10, 19.9, 31, 40)] == ["00.1", "break", "break", "01.2", "over"]
+    assert agenda.behind(minute, done) == behind
+
+
+@pytest.mark.parametrize("agenda", ["two hours", [], [(0, "00.1")], [("x", "00.1")], [5], 5, [(5, "00.1", 2)]])
+def test_what_is_no_agenda_is_told(agenda: Any) -> None:
+    with pytest.raises(WorkshopError, match="no agenda"):
+        Agenda(agenda)
+
+
+# Mistakes of the instructor's
+
+
+def test_a_room_that_does_not_exist_is_told(room: ScratchRoom, postgres: Server) -> None:
+    for name in ("nowhere", room.database, "", "x' OR true --"):
+        with pytest.raises(WorkshopError, match="There is no room") as caught:
+            dashboard(name, postgres.url)
+        assert room.name in str(caught.value) and "python -m workshop.room make" in str(caught.value)
+
+
+def test_a_learner_cannot_open_it(room: ScratchRoom) -> None:
+    with pytest.raises(WorkshopError, match="cannot be read: permission denied"):
+        dashboard(room.name, room.learners_url("ada", room.database))
+
+
+def test_a_database_without_a_log_is_told(postgres: Server) -> None:
+    with postgres.connect() as owner:
+        owner.execute("CREATE DATABASE room_half_made")
+        try:
+            with pytest.raises(WorkshopError, match="cannot be read: .* does not exist"):
+                dashboard("half_made", postgres.url)
+        finally:
+            owner.execute("DROP DATABASE room_half_made WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"names": "some"}, {"began": "soon"}, {"began": "25:00"}, {"began": 5}, {"agenda": "a week"}]
+)
+def test_a_wrong_argument_is_told(wrong: dict[str, Any], room: ScratchRoom, postgres: Server) -> None:
+    with pytest.raises(WorkshopError):
+        dashboard(room.name, postgres.url, **wrong)
+
+
+def test_the_beginning_can_be_said(room: ScratchRoom, postgres: Server) -> None:
+    began = datetime.now().astimezone() - timedelta(minutes=5)
+    for said in (began, began.strftime("%H:%M")):
+        board = dashboard(room.name, postgres.url, began=said)  # the one before ends
+        assert re.search(r"Minute [56] of 60", str(board.page()))
+    board.stop()
+
+
+def test_the_notebook_runs(room: ScratchRoom, postgres: Server) -> None:
+    notebook = nbformat.read(CHECKOUT / "instructors/dashboard.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('"oslo", agenda', f'"{room.name}", {postgres.url!r}, agenda')
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": CHECKOUT / "instructors"}}).execute()
+    board, answers, code = (cell.outputs[0] for cell in notebook.cells if cell.cell_type == "code")
+    assert "of 30 learners have tried something" in board.data["text/html"]
+    assert answers.data["text/plain"] == "Nobody has shared an answer."
+    assert code.text.lstrip().startswith("def apply(self")

@@ -1,0 +1,115 @@
+"""The learner's own log: what came of each answer, as events in a PostgreSQL schema of the learner's own server."""
+
+import hashlib
+import os
+from functools import cached_property
+from threading import Lock
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from eventstore import DuplicateEvent, EventStore, RecordedEvent, WrongExpectedVersion, aggregate_stream
+
+from ..database import Database, open_connection, room_of
+from .events import EVENT_TYPES, LEARNER, Progress, RecordOutcome, ShareAnswer
+
+_TRIES = 50  # several kernels of one learner may record at the very same moment, again and again
+
+
+class LearnersLog:
+    """The stream of one learner. Several kernels may write to it at once.
+
+    Args:
+        url: the server that the learner works on.
+
+    Attributes:
+        stream_id: `learner-` and the learner's role.
+        room: the database of the room that this server belongs to, None where there is no room.
+
+    Raises:
+        WorkshopError: the server cannot be reached.
+        psycopg.Error: it lets us make no schema.
+    """
+
+    def __init__(self, url: str):
+        with open_connection(url) as connection:
+            role = connection.info.user
+        self.url = url
+        self.stream_id = f"learner-{role}"
+        self._lock = Lock()  # the outbox reads in a thread of its own
+        self._database = Database(url, _schema(role))
+        with self._database.connection.transaction():
+            self._database.execute("SET LOCAL client_min_messages = warning")
+            # Two kernels may be at it; the store takes this lock, too.
+            self._database.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
+            name = sql.Identifier(self._database.schema)
+            self._database.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+            EventStore(self._database.connection, EVENT_TYPES).create_schema()
+
+    def _store(self) -> EventStore:
+        """Return the event store, on a connection that is made again where it was lost."""
+        if self._database.connection.closed:
+            self._database.connection = self._database.connect()
+        return EventStore(self._database.connection, EVENT_TYPES)
+
+    @cached_property
+    def room(self) -> str | None:
+        """The room's database, as the learner's database names it."""
+        return room_of(self._database.connection)
+
+    def read(self, from_version: int = 1) -> list[RecordedEvent]:
+        """Return the learner's events."""
+        with self._lock:
+            return self._store().read_stream(self.stream_id, from_version=from_version)
+
+    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[object, int]:
+        """Handle a command, and return the event that it led to, with its version.
+
+        Another kernel may record at the same time: then it is decided again. The connection may break before the answer
+        comes: then it is tried again. The event has an id of its own from the start, so it is stored once.
+
+        Raises:
+            WorkshopError, psycopg.Error, EventStoreError: it could not be recorded.
+        """
+        event_id = uuid4()
+        with self._lock:
+            return self._record(command, event_id)
+
+    def _record(self, command: RecordOutcome | ShareAnswer, event_id: UUID) -> tuple[object, int]:
+        tries = _TRIES
+        while True:
+            tries -= 1
+            store = self._store()
+            try:
+                progress, version = aggregate_stream(store, self.stream_id, LEARNER.initial, LEARNER.evolve)
+                (event,) = LEARNER.decide(command, progress)
+                appended = store.append(self.stream_id, [event], expected_version=version, event_ids=[event_id])
+                return event, appended.version
+            except DuplicateEvent:  # the try before this one did it
+                recorded = next(e for e in store.read_stream(self.stream_id) if e.id == event_id)
+                return recorded.event, recorded.version
+            except WrongExpectedVersion:
+                if tries == 0:
+                    raise
+            except Exception:
+                if tries == 0 or not store.connection.broken:
+                    raise
+
+    def progress(self) -> Progress:
+        """Return what the learner's events add up to."""
+        with self._lock:
+            return aggregate_stream(self._store(), self.stream_id, LEARNER.initial, LEARNER.evolve)[0]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._database.close()
+
+
+def _schema(role: str) -> str:
+    """Return the schema of a learner's log: one a role, and one for each other folder that answers are kept in."""
+    parts = ["workshop_progress"]
+    if folder := os.environ.get("MY_EVENTSTORE"):
+        parts.append(hashlib.sha256(folder.encode()).hexdigest()[:8])
+    if role != "postgres":
+        parts.append(role)
+    return "_".join(parts)

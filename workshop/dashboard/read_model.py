@@ -1,0 +1,134 @@
+"""The dashboard's read model: what the events of a room add up to, kept in memory and fed by a subscription.
+
+It is a projection like those of notebooks 06 and 08. It is made anew from the log whenever the dashboard starts, so
+there is nothing to store, and nothing to lose.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+
+from eventstore import RecordedEvent
+
+from ..attempts import AnswerShared, ExerciseFailed, ExercisePassed
+
+MOMENT = timedelta(minutes=10)  # what "of the moment" means
+
+
+@dataclass
+class Work:
+    """What a learner did on one exercise, until it was passed."""
+
+    failures: int = 0
+    first_failure: datetime | None = None
+    last_failure: datetime | None = None
+    failed_check: str = ""  # at the last failure
+    passed: bool = False
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A learner whose last attempt failed, on an exercise that they have not passed."""
+
+    learner: str
+    exercise_id: str
+    failed_check: str
+    failures: int
+    minutes: int  # since the first failure
+    quiet: int  # minutes since the last one
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that learners failed on."""
+
+    exercise_id: str
+    failed_check: str
+    learners: int
+    failures: int
+
+
+class RoomModel:
+    """What is known of a room.
+
+    Attributes:
+        learners: all learners of the room, also those who have not tried anything yet.
+        position: of the last event that was taken in.
+        began: when the first event happened.
+    """
+
+    def __init__(self) -> None:
+        self.learners: set[str] = set()
+        self.position = 0
+        self.began: datetime | None = None
+        self.shared: dict[tuple[str, str], str] = {}  # by learner and exercise
+        self._work: dict[str, dict[str, Work]] = defaultdict(lambda: defaultdict(Work))
+        self._tries_now: dict[str, str] = {}
+        self._failures: list[tuple[datetime, str, ExerciseFailed]] = []
+
+    def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        """Take in events: the handler of the subscription."""
+        self.learners.update(name for (name,) in connection.execute("SELECT name FROM learners").fetchall())
+        for recorded in events:
+            # Memory knows no rollback: where the commit of the checkpoint got lost, events are handed over once more.
+            if recorded.position > self.position:
+                self.apply(recorded)
+
+    def apply(self, recorded: RecordedEvent) -> None:
+        """Take in one event."""
+        learner, at = recorded.stream_id.removeprefix("learner-"), recorded.recorded_at
+        self.position = recorded.position
+        self.learners.add(learner)
+        self.began = self.began or at
+        match recorded.event:
+            case ExercisePassed(exercise_id):
+                self._tries_now[learner] = exercise_id
+                self._work[learner][exercise_id].passed = True
+            case ExerciseFailed(exercise_id, _, failed_check) as failed:
+                self._tries_now[learner] = exercise_id
+                work = self._work[learner][exercise_id]
+                if not work.passed:  # later failures are those of somebody who plays with the answer
+                    work.failures += 1
+                    work.first_failure = work.first_failure or at
+                    work.last_failure, work.failed_check = at, failed_check
+                    self._failures.append((at, learner, failed))
+            case AnswerShared(exercise_id, answer):
+                self.shared[learner, exercise_id] = answer
+
+    def work(self, learner: str, exercise_id: str) -> Work:
+        """Return what a learner did on an exercise."""
+        return self._work.get(learner, {}).get(exercise_id) or Work()
+
+    def tries_now(self, learner: str) -> str | None:
+        """Return the exercise that a learner tried last."""
+        return self._tries_now.get(learner)
+
+    def active(self) -> list[str]:
+        """Return the learners who have tried something."""
+        return list(self._tries_now)
+
+    def stuck(self, now: datetime) -> list[Stuck]:
+        """Return who is stuck, the longest first."""
+        found = []
+        for learner, exercise_id in self._tries_now.items():
+            work = self._work[learner][exercise_id]
+            if work.first_failure and work.last_failure and not work.passed:
+                minutes, quiet = _minutes(now - work.first_failure), _minutes(now - work.last_failure)
+                found.append(Stuck(learner, exercise_id, work.failed_check, work.failures, minutes, quiet))
+        return sorted(found, key=lambda stuck: (-stuck.minutes, stuck.learner))
+
+    def most_failed(self, now: datetime) -> list[FailedCheck]:
+        """Return the checks that failed lately, first those on which most learners failed."""
+        self._failures = [failure for failure in self._failures if now - failure[0] <= MOMENT]
+        who: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for _, learner, failed in self._failures:
+            who[failed.exercise_id, failed.failed_check].append(learner)
+        found = [FailedCheck(*check, len(set(learners)), len(learners)) for check, learners in who.items()]
+        return sorted(found, key=lambda each: (-each.learners, -each.failures, each.exercise_id, each.failed_check))
+
+
+def _minutes(duration: timedelta) -> int:
+    return max(0, int(duration.total_seconds() // 60))
