@@ -91,7 +91,8 @@ def fill(connections: list[psycopg.Connection], first: int, last: int, bar: tqdm
     for connection in connections:
         connection.execute("SET synchronous_commit = off")
         connection.execute(
-            "INSERT INTO streams (id, version) SELECT 'account-' || n, %s::int FROM generate_series(%s::int, %s::int) n",
+            "INSERT INTO streams (id, version)"
+            " SELECT 'account-' || n, %s::int FROM generate_series(%s::int, %s::int) n",
             (STREAM, first + 1, last),
         )
     for version in range(1, STREAM + 1):
