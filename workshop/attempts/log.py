@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from functools import cached_property
 from threading import Lock
 from uuid import UUID, uuid4
 
@@ -45,18 +44,14 @@ class LearnersLog:
             name = sql.Identifier(self._database.schema)
             self._database.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
             EventStore(self._database.connection, EVENT_TYPES).create_schema()
+        (room,) = self._database.execute("SELECT current_setting('workshop.room', true)").fetchone()  # type: ignore[misc]
+        self.room: str | None = room or None
 
     def _store(self) -> EventStore:
         """Return the event store, on a connection that is made again where it was lost."""
         if self._database.connection.closed:
             self._database.connection = self._database.connect()
         return EventStore(self._database.connection, EVENT_TYPES)
-
-    @cached_property
-    def room(self) -> str | None:
-        """The room's database, as the learner's database names it."""
-        row = self._database.execute("SELECT current_setting('workshop.room', true)").fetchone()
-        return (row and row[0]) or None
 
     def read(self, from_version: int = 1) -> list[RecordedEvent]:
         """Return the learner's events."""
