@@ -39,3 +39,9 @@ def test_the_stored_one_is_whole() -> None:
     assert len(table) == len(stored["rows"]) and {"kit", "eventsourcing", "UmaDB"} <= {*table.columns}
     assert "Measured on" in comparison.where_from(stored)
     assert comparison.draw(stored).data.startswith(b"\x89PNG")
+
+
+def test_the_stored_growth_has_each_size_with_partitions_and_without() -> None:
+    table = comparison.growth()
+    assert [size for size, _ in table.index] == ["10,000"] * 2 + ["1,000,000"] * 2 + ["10,000,000"] * 2
+    assert {store for _, store in table.index} == {"one table", "16 partitions"}
