@@ -38,6 +38,24 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def summary(results: dict[str, Any]) -> str:
+    """Return the table of the README: the kit's number, and its ratio to the limit and to the best peers."""
+    stores = {store: facts for store, facts in results["about"]["stores"].items() if not facts["left_out"]}
+    on_postgresql = [store for store in stores if stores[store]["on_postgresql"]]
+    lines = [
+        _line(["", "the kit, a second", "of the limit", "of the best peer on PostgreSQL", "of the best peer"]),
+        _line(["---", "---:", "---:", "---:", "---:"]),
+    ]
+    for row in results["rows"]:
+        number = f"{_short(row['cells']['kit']['median'])} {row['unit']}"
+        ratios = [
+            _percent(ratio(row, "kit", "limit")),
+            *(_best(row, each, stores) for each in (on_postgresql, [*stores])),
+        ]
+        lines.append(_line([row["title"], number, *ratios]))
+    return "\n".join(lines) + "\n"
+
+
 def _rounds(rows: list[dict]) -> str:
     return " or ".join(map(str, sorted({row["rounds"] for row in rows})))
 

@@ -8,10 +8,12 @@ from tests.benchmark.chart import draw
 from tests.benchmark.compare import compare
 from tests.benchmark.growth import grow
 from tests.benchmark.growth import markdown as growth_table
-from tests.benchmark.report import best_peer, markdown, ratio
+from tests.benchmark.report import best_peer, markdown, ratio, summary
 from tests.benchmark.rows import TINY, balance, history, rows
 from tests.benchmark.stores import STORES, client_class
+from workshop import comparison
 from workshop.bank import BankAccount, evolve
+from workshop.database import CHECKOUT
 
 
 @pytest.mark.parametrize("store", [store for store in STORES if store not in ("limit", "kit")])
@@ -86,3 +88,7 @@ def test_a_store_that_grows_is_measured_at_each_size_with_partitions_and_without
         assert set(size["stores"]) == {"one table", "16 partitions"}
         assert all(number > 0 for cell in size["stores"].values() for number in cell.values())
     assert "| 400 | 16 partitions |" in growth_table(results)
+
+
+def test_the_readme_shows_the_stored_comparison():
+    assert summary(comparison.measured()) in (CHECKOUT / "README.md").read_text(encoding="utf-8")

@@ -178,6 +178,8 @@ def test_what_cannot_be_recorded_is_a_line_and_no_error(said: Said, owner: psyco
     shown = said()
     assert "01.2 The streams table: solved" in shown
     assert "This attempt could not be recorded: " in shown
+    with pytest.raises(WorkshopError, match="The record of your attempts cannot be used: .*\nRestart the kernel"):
+        progress()
 
 
 # In a room

@@ -272,6 +272,7 @@ def test_an_instructor_who_is_no_superuser_can_make_the_log(postgres: Server) ->
             with postgres.connect(user=name, password="secret") as instructor:
                 instructor.execute(f"CREATE DATABASE room_{name}")
                 instructor.execute(f"CREATE ROLE {name}_learners NOLOGIN")
+                instructor.execute(f"GRANT {name}_learners TO {name}")
                 instructor.execute(f"CREATE ROLE {name}_ada LOGIN PASSWORD 'secret' IN ROLE {name}_learners")
             with postgres.connect(user=name, password="secret", dbname=f"room_{name}") as instructor:
                 create_room_log(instructor, f"{name}_learners")

@@ -107,7 +107,7 @@ def share(exercise_id: str, answer: str) -> str:
     try:
         _, version = log.record(ShareAnswer(exercise_id, answer))
     except (psycopg.Error, EventStoreError) as error:
-        raise WorkshopError(f"It could not be shared: {str(error).splitlines()[0]}", "Try it again.") from None
+        raise _unusable(error) from None
     return f"{_send(log, version)}, for its instructor to read"
 
 
@@ -115,21 +115,41 @@ def progress() -> Progress:
     """Return what the learner's events add up to: for each exercise that was tried, how often, and if it was solved.
 
     Raises:
-        WorkshopError: there is no PostgreSQL to ask.
+        WorkshopError: there is no PostgreSQL to ask, or it does not answer that.
     """
-    return {} if kept.is_passing() else _log(server_url()).progress()
+    if kept.is_passing():
+        return {}
+    log = _log(server_url())
+    try:
+        return log.progress()
+    except (psycopg.Error, EventStoreError) as error:
+        raise _unusable(error) from None
 
 
 @cache
 def _log(url: str) -> LearnersLog:
-    """Return the log on a server; a kernel opens it once."""
-    return LearnersLog(url)
+    """Return the log on a server; a kernel opens it once.
+
+    Raises:
+        WorkshopError: it cannot be opened.
+    """
+    try:
+        return LearnersLog(url)
+    except psycopg.Error as error:
+        raise _unusable(error) from None
 
 
 @cache
 def _outbox(log: LearnersLog) -> Outbox:
     """Return what sends the events of a log."""
     return Outbox(log)
+
+
+def _unusable(error: Exception) -> WorkshopError:
+    return WorkshopError(
+        f"The record of your attempts cannot be used: {str(error).splitlines()[0]}.",
+        "Restart the kernel, run the first code cell of this notebook, then this one again.",
+    )
 
 
 def _send(log: LearnersLog, version: int) -> str:

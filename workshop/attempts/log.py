@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from functools import cached_property
 from threading import Lock
 from uuid import UUID, uuid4
 
@@ -33,7 +32,7 @@ class LearnersLog:
 
     def __init__(self, url: str):
         with open_connection(url) as connection:
-            role = connection.info.user
+            role, self.room = connection.info.user, room_of(connection)
         self.url = url
         self.stream_id = f"learner-{role}"
         self._lock = Lock()  # the outbox reads in a thread of its own
@@ -51,11 +50,6 @@ class LearnersLog:
         if self._database.connection.closed:
             self._database.connection = self._database.connect()
         return EventStore(self._database.connection, EVENT_TYPES)
-
-    @cached_property
-    def room(self) -> str | None:
-        """The room's database, as the learner's database names it."""
-        return room_of(self._database.connection)
 
     def read(self, from_version: int = 1) -> list[RecordedEvent]:
         """Return the learner's events."""

@@ -4,6 +4,7 @@ It is built of what the kit teaches: the room's log is an event store, a Subscri
 they are committed, and a read model in memory is what they add up to.
 """
 
+import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,8 @@ def dashboard(
 
     Args:
         room: the name of the room.
-        server: the URL of its PostgreSQL, as the role that made the room; without it, the server of the notebooks.
+        server: the URL of its PostgreSQL, as the role that made the room; without it, that of WORKSHOP_ADMIN_URL, or
+            the server of the notebooks.
         agenda: "one hour", "half a day", "a full day", or a list of your own: see Agenda.
         began: when the room began, such as "14:05" or a datetime; without it, the moment of the first attempt.
         names: "shown", "initials" or "numbers", where a room may not want to be shown by name.
@@ -53,7 +55,8 @@ def dashboard(
         WorkshopError: there is no such room, its log cannot be read, or an argument is none.
     """
     global _showing
-    board = Dashboard(room, server or server_url(), Agenda(agenda), _moment(began), names)
+    server = server or os.environ.get("WORKSHOP_ADMIN_URL") or server_url()
+    board = Dashboard(room, server, Agenda(agenda), _moment(began), names)
     if _showing:
         _showing.stop()
     _showing = board

@@ -129,7 +129,7 @@ def _stuck(model: RoomModel, now: datetime, called: dict[str, str]) -> Panel:
     rows = [
         (
             called[each.learner], each.exercise_id, f"{each.minutes} min", f"✗{each.failures}",
-            each.failed_check + (f" (quiet for {each.quiet} min)" if each.quiet >= 5 else ""),
+            (f"(quiet for {each.quiet} min) " if each.quiet >= 5 else "") + each.failed_check,
         )
         for each in stuck[:_LISTED]
     ]  # fmt: skip
