@@ -87,7 +87,7 @@ class Learner:
         self._chance = random.Random(f"{seed} {seat.role} kills")
         self._killed_at, self._abandons = killed_at, abandons
         for part in _COPIED:
-            shutil.copytree(CHECKOUT / part, self.checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(CHECKOUT / part, self.checkout / part)
         (self.checkout / "notebooks").mkdir()
         self.kernel: Kernel | None = None
         self._notebook = ""
