@@ -55,8 +55,9 @@ class Notes:
     Attributes:
         seen: the attempts that the screen called sent, or kept to be sent, in order.
         unclear: exercise and outcome of attempts whose verdict never came: the kernel was killed, the server was down.
-        seconds: what each check took whose verdict came, and whether the server had crashed since the one before.
+        seconds: what each check took whose verdict came.
         kept: attempts that were not sent at once.
+        killed, repeated: kernels that were killed, checks that were repeated as no verdict came.
         wrong: outcomes that should have been others.
     """
 
@@ -163,14 +164,12 @@ class Learner:
             return False
         how, exercise_id, number, failed_check = verdict.groups()
         attempt = Attempt(exercise_id, int(number), failed_check)
-        lost = attempt.failed_check != step.failed_check and "psycopg says:" in output.text
-        if attempt.failed_check != step.failed_check and not lost:
-            self.notes.wrong.append(f"{step.exercise.id}: {failed_check}, not {step.failed_check}: {output.text}")
+        if (exercise_id, failed_check) != (step.exercise.id, step.failed_check):
+            self.notes.wrong.append(f"{attempt}, not {step.failed_check}: {output.text}")
         self.notes.seen.append(attempt)
+        self.notes.seconds.append(output.seconds)
         self.notes.kept += how != "Sent"
-        if not lost:
-            self.notes.seconds.append(output.seconds)
-        return not lost
+        return True
 
     def _is_killed(self, step: Step) -> float:
         """Have the kernel killed in the middle of a check, start another one; return what the dead one had used."""
