@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 import psutil
+import pytest
 
 from .proof import nothing_is_lost, nothing_is_seen_by_another, the_dashboard_agrees
 from .session import Session, session
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _kept(proof: Callable[[Session], None], done: Session) -> str:
     try:
         proof(done)
-    except Exception as error:  # whatever it is, the figures are worth seeing
+    except (Exception, pytest.fail.Exception) as error:  # whatever it is, the figures are worth seeing
         print(f"{proof.__name__}: {error!r}", file=sys.stderr)
         return "NO"
     return "yes"
