@@ -30,9 +30,10 @@ class Session:
     Attributes:
         learners: who worked at once; `alone` those who worked alone, before and after.
         seconds, server_cpu: how long the learners worked, and the processor's seconds that the server used meanwhile.
-        idle: the memory of the server before the first learner came, in bytes.
-        kernel: the memory of a kernel at the end of its work.
-        sizes: of the learners' databases, and of the log.
+        away: for how long the server was away when it crashed.
+        connections: the most that were open at once; `of_one_learner` the most of one.
+        memory, kernel: what the server's processes took at most, and a kernel at the end of its work; in bytes.
+        sizes: of the learners' databases, in bytes; `log_size` that of the log.
     """
 
     server: Server
