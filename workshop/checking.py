@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from .errors import WorkshopError
 from .exercises.exercise import AnswerDoesNotRun, Check, Exercise, Room
 
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
@@ -58,6 +59,9 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
     """Run the checks one after the other, up to the first that fails.
 
     One thing at a time: what comes after the first failure is often its consequence, and only confuses.
+
+    Raises:
+        WorkshopError: PostgreSQL lets us in no more, or went away meanwhile. That says nothing about the answer.
     """
     if is_untouched(exercise, answer):
         return Report(exercise, ())
@@ -72,6 +76,8 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
                 continue
             try:
                 room.run(check)
+            except WorkshopError:
+                raise
             except AnswerDoesNotRun as error:
                 results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
                 results.append(Result(label, "not reached"))
@@ -83,6 +89,11 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
                 results.append(Result(label, "failed", _explain_exception(error, answer)))
             else:
                 results.append(Result(label, "passed"))
+            if results[-1].outcome != "passed" and room.is_cut_off():
+                raise WorkshopError(
+                    "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
+                    "Run this cell again.",
+                )
     return Report(exercise, tuple(results))
 
 

@@ -171,6 +171,13 @@ def test_an_attempt_whose_answer_got_lost_is_recorded_once(postgres: Server) -> 
     assert [event.attempt for event in events()] == [1, 2]
 
 
+def test_a_check_whose_server_went_away_is_no_attempt() -> None:
+    with pytest.raises(WorkshopError, match="lost while your answer was checked"):
+        check("01.2", "SELECT pg_terminate_backend(pg_backend_pid())")
+    check("01.2", right_answer("01.2"))
+    assert events() == [ExercisePassed("01.2", 1)]
+
+
 def test_what_cannot_be_recorded_is_a_line_and_no_error(said: Said, owner: psycopg.Connection) -> None:
     attempts.begin()
     owner.execute(f"DROP SCHEMA {attempts._log(server_url())._database.schema} CASCADE")

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from workshop import check, classroom, database, join, leave, sources, start
+from workshop import attempts, check, classroom, database, join, leave, sources, start
 from workshop.errors import WorkshopError
 from workshop.room import Room, Seat
 
@@ -149,6 +150,22 @@ def test_a_learner_with_too_many_connections_is_told(seat: Seat, room_file: Path
         for connection in taken:
             connection.close()
     assert "too many connections for role" in message and "Shut down the kernels" in message
+
+
+def test_a_check_that_gets_no_connection_is_no_attempt(seat: Seat, room_file: Path, notebook: str) -> None:
+    join(seat.url or "")
+    start(notebook)
+    taken = []
+    with suppress(psycopg.OperationalError):
+        while True:
+            taken.append(psycopg.connect(seat.url or ""))
+    try:
+        message = error_of(lambda: check("01.2", right_answer("01.2")))
+    finally:
+        for connection in taken:
+            connection.close()
+    assert "too many connections for role" in message and "Shut down the kernels" in message
+    assert "01.2" not in attempts.progress()
 
 
 def test_a_race_that_needs_too_many_connections_ends(seat: Seat, room_file: Path, notebook: str) -> None:

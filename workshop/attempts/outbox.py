@@ -72,9 +72,9 @@ class Outbox:
     def _deliver(self) -> None:
         room = self._room or self._connect()
         for recorded in self._log.read(from_version=self.sent + 1):
-            name, data = EVENT_TYPES.encode(recorded.event)
+            (event,) = EVENT_TYPES.encode_batch([recorded.event])
             while recorded.id not in self._known:
-                attempt = (recorded.id, name, data.decode(), self._version)
+                attempt = (recorded.id, event["type"], bytes(event["data"]).decode(), self._version)
                 try:
                     with own_errors(self._log.stream_id, self._version):
                         row = room.execute("SELECT room.record_attempt(%s, %s, %s, %s)", attempt).fetchone()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -121,6 +122,14 @@ class Room:
                     "leave both out."
                 )
         self._ready = True
+
+    def is_cut_off(self) -> bool:
+        """Whether the server went away: a check that failed says nothing about the answer then."""
+        if "database" not in self.__dict__:
+            return False
+        with suppress(psycopg.Error):
+            self.execute("SELECT")
+        return self.database.connection.broken
 
     def store(self, *projections: Projection) -> EventStore:
         """Return an event store for the events of the bank, on a connection of its own."""

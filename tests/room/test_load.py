@@ -1,0 +1,27 @@
+"""A room at work keeps what it has to, with killed kernels, open transactions and a crash of the server."""
+
+import pytest
+
+from .load.__main__ import PACE, percentile_95, seconds_alone, seconds_at_once
+from .load.proof import nothing_is_lost, nothing_is_seen_by_another, the_dashboard_agrees
+from .load.session import Session, session
+
+
+def keeps_what_it_has_to(done: Session) -> None:
+    nothing_is_lost(done)
+    nothing_is_seen_by_another(done)
+    the_dashboard_agrees(done)
+    killed = sum(learner.notes.killed for learner in done.learners)
+    assert killed >= len(done.learners) // 5 and done.away  # it was no quiet hour
+
+
+def test_a_room_of_three_keeps_what_it_has_to() -> None:
+    with session(3, pace=1000, alone=False) as done:
+        keeps_what_it_has_to(done)
+
+
+@pytest.mark.long
+def test_thirty_learners_lose_nothing_and_wait_no_longer_than_twice_as_long_as_one() -> None:
+    with session(30, PACE) as done:
+        keeps_what_it_has_to(done)
+        assert percentile_95(seconds_at_once(done)) < 2 * percentile_95(seconds_alone(done))
