@@ -77,7 +77,16 @@ if os.geteuid() != 0:
         "Run it as root, on a machine that is there for the workshop alone."
     )
 
+for path in (CHECKOUT, *CHECKOUT.parents, CHECKOUT / "notebooks", Path(sys.executable).resolve()):
+    if not path.stat().st_mode & 0o001:
+        sys.exit(
+            f"Learners could not get into {path}, and the kit that they run is there.\n"
+            "Put the checkout where everybody may read it, such as /opt/event-store."
+        )
+
 c = get_config()  # noqa: F821
+
+STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 serve_room(c)
 
