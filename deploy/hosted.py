@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hashauthenticator import HashAuthenticator, generate_password_digest
+from tornado.web import HTTPError
 
 from workshop.errors import WorkshopError
 from workshop.room import Room
@@ -63,9 +64,10 @@ def serve_room(c: Any) -> None:
             url = await asyncio.to_thread(_admit, room, secret, spawner.user.name)
         except WorkshopError as error:
             problem = str(error).splitlines()[0]
-            spawner.log.error("No database for %s. %s", spawner.user.name, str(error).replace("\n", " "))
-            error.jupyterhub_message = f"Your database is not ready. Show this to your instructor: {problem}"
-            raise
+            raise refusal(
+                f"Your database is not ready. Show this to your instructor: {problem}",
+                f"No database for {spawner.user.name}. {' '.join(str(error).splitlines())}",
+            ) from None
         spawner.environment = {**spawner.environment, "DATABASE_URL": url}
 
     c.Spawner.pre_spawn_hook = give_database
@@ -78,6 +80,18 @@ def serve_room(c: Any) -> None:
     c.JupyterHub.template_vars = {
         "announcement_login": "Log in with the name and the password that your instructor gave you."
     }
+
+
+def refusal(shown: str, logged: str) -> HTTPError:
+    """Return an error that a hub neither counts as its own nor hides from the learner.
+
+    Args:
+        shown: what the learner reads.
+        logged: what the hub's log says.
+    """
+    error = HTTPError(409, logged)
+    error.jupyterhub_message = shown
+    return error
 
 
 def hub_secret() -> bytes:

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 sys.path.insert(0, str(CHECKOUT / "deploy"))
 
-from hosted import STATE, serve_room  # noqa: E402
+from hosted import STATE, refusal, serve_room  # noqa: E402
 
 PROCESSES = 1000  # of one learner, and threads count: JupyterLab and a few kernels need about 200
 
@@ -66,9 +66,10 @@ def make_account(name: str) -> None:
         how = ["--create-home", "--key", "HOME_MODE=0700", "--user-group", "--shell", "/bin/bash"]
     made = subprocess.run(["useradd", *how, name], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if made.returncode:
-        error = OSError(f"useradd {name}: {made.stderr.strip()}")
-        error.jupyterhub_message = "Your account could not be made. Tell your instructor to look at the hub's log."
-        raise error
+        raise refusal(
+            "Your account on this machine could not be made. Your instructor finds the reason in the hub's log.",
+            f"useradd {name}: {made.stderr.strip()}",
+        )
 
 
 if os.geteuid() != 0:

@@ -150,7 +150,7 @@ def test_who_gets_no_database_is_told_so(hub: Hub) -> None:
     learner = Learner(hub, login)
     learner.log_in(password)
     page = learner.start()
-    assert page.status_code == 500
+    assert page.status_code == 409
     assert "Your database is not ready. Show this to your instructor: On the server already" in page.text
     assert "No database for taken. On the server already, and not of the room oslo: the r" in hub.log.read_text()
     assert "learner-taken" not in [user.pw_name for user in pwd.getpwall()]
@@ -160,3 +160,24 @@ def test_the_hubs_secrets_are_roots_alone(hub: Hub) -> None:
     state = Path(hub.environment["WORKSHOP_HUB_STATE"])
     assert state.stat().st_mode & 0o777 == 0o700 and state.stat().st_uid == os.getuid()
     assert (state / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_browser_comes_to_the_first_notebook(hub: Hub, learners: list[Learner], tmp_path: Path) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make test installs it")
+    from ..browser.lab import chromium_path, launch
+
+    if not chromium_path():
+        pytest.skip("no Chromium on this machine: install chromium, or set CHROMIUM to the path of one")
+    ((login, password),) = hub.passwords(f"{MARK} {NAMES[1]}").items()
+    with api.sync_playwright() as playwright, launch(playwright) as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(hub.url)
+        page.screenshot(path=tmp_path / "login.png")
+        api.expect(page.get_by_text("the name and the password that your instructor gave you")).to_be_visible()
+        page.fill("#username_input", f"{MARK} {NAMES[1].title()}")
+        page.fill("#password_input", password)
+        page.click("#login_submit")
+        page.wait_for_url(f"{hub.url}/user/{login}/lab/tree/notebooks/00_welcome.ipynb", timeout=60_000)
+        api.expect(page.get_by_role("heading", name="Build your own event store")).to_be_visible()
+        api.expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)
+        page.screenshot(path=tmp_path / "lab.png")
