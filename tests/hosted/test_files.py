@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -45,6 +46,7 @@ def test_the_configuration_for_kubernetes_runs_in_a_hub(
     assert callable(hub.config.Spawner.pre_spawn_hook)
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="no make on this machine")
 def test_kubernetes_and_dev_containers_start_what_is_there() -> None:
     command = yaml.safe_load(VALUES.read_text())["singleuser"]["cmd"]
     dockerfile = (CHECKOUT / "deploy" / "Dockerfile").read_text()
@@ -58,6 +60,7 @@ def test_kubernetes_and_dev_containers_start_what_is_there() -> None:
     subprocess.run([make, "--dry-run", target], cwd=CHECKOUT, check=True, capture_output=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Binder's machines run Linux")
 def test_what_binder_starts_is_the_kit(tmp_path: Path) -> None:
     """Binder runs binder/start with the command of a JupyterLab, and installs binder/requirements.txt."""
     assert (CHECKOUT / "binder" / "requirements.txt").read_text() == "-r ../requirements.txt\n"

@@ -1,7 +1,6 @@
 """Three learners on a hub of one machine: each has a database, a folder and a system user, and nobody else's."""
 
 import os
-import pwd
 import random
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from workshop import embedded
 from ..postgres import EmbeddedServer
 from .hub import CHECKOUT, Hub, Learner, missing
 
+pwd = pytest.importorskip("pwd", reason="a hub makes system users, as Linux has them")
 pytestmark = pytest.mark.long
 
 if reason := missing():
