@@ -1,12 +1,13 @@
 # make lab    open the kit in JupyterLab
 # make test   prove all of it
 # make bench  measure the kit beside mature event stores
+# make hub    serve the kit to a room, with JupyterHub: deploy/README.md
 
 PYTHON ?= python3
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 
-.PHONY: lab test bench notebooks outputs clean
+.PHONY: lab test bench hub notebooks outputs clean
 
 lab: .venv/lab
 	$(RUN) -m jupyterlab --config=jupyter_lab_config.py
@@ -19,6 +20,9 @@ test: .venv/test
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"
 bench: .venv/lab .benchmark/npm/package.json
 	$(RUN) -m tests.benchmark.compare $(ARGS)
+
+hub: .venv/hub
+	$(RUN) -m jupyterhub --config=deploy/jupyterhub/jupyterhub_config.py $(ARGS)
 
 # notebooks/ is generated from solutions/.
 notebooks: .venv/test
@@ -40,6 +44,13 @@ clean:
 .venv/test: requirements.txt requirements-dev.txt pyproject.toml | .venv/bin/python
 	@echo "Installing what the tests need, once: this takes a minute or two."
 	$(PIP) install -r requirements-dev.txt
+	@touch $@ .venv/lab
+
+.venv/hub: requirements.txt deploy/jupyterhub/requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what the hub needs, once: this takes a minute or two."
+	$(PIP) install -r deploy/jupyterhub/requirements.txt
+	@npm install --prefix .venv --no-audit --no-fund --silent configurable-http-proxy@5.3 || \
+		{ echo "The hub's proxy comes from npm: install Node.js and npm, then run this again."; exit 1; }
 	@touch $@ .venv/lab
 
 .benchmark/npm/package.json: tests/benchmark/stores/package.json

@@ -1,0 +1,90 @@
+"""What hosts the kit elsewhere, as far as it can be tried on this machine: Kubernetes, dev containers, Binder."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from ..postgres import Server
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+VALUES = CHECKOUT / "deploy" / "kubernetes" / "values.yaml"
+
+
+def test_the_configuration_for_kubernetes_runs_in_a_hub(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In JupyterHub's own way to load one, with the environment that the values give; on a real server."""
+    app = pytest.importorskip("jupyterhub.app", reason="no JupyterHub is installed: make .venv/hub")
+    pytest.importorskip("hashauthenticator", reason="not installed: make .venv/hub")
+    values = yaml.safe_load(VALUES.read_text())["hub"]
+    secrets = {"admin-url": postgres.url, "hub-secret": "0123456789abcdef" * 4}
+    for name, value in values["extraEnv"].items():
+        if isinstance(value, dict):
+            reference = value["valueFrom"]["secretKeyRef"]
+            assert reference["name"] == "event-store-workshop"
+            value = secrets.pop(reference["key"])
+        monkeypatch.setenv(name, value)
+    assert not secrets, "not all that README has one put into the secret is used"
+    monkeypatch.syspath_prepend(CHECKOUT / "deploy")  # PYTHONPATH, in the Dockerfile
+    config = tmp_path / "jupyterhub_config.py"
+    config.write_text("c = get_config()\n" + "\n".join(values["extraConfig"].values()))
+
+    hub = app.JupyterHub()
+    hub.load_config_file(str(config))
+    authenticator = hub.config.JupyterHub.authenticator_class(config=hub.config)
+
+    assert authenticator.allow_all and authenticator.validate_username("ada_lovelace")
+    assert len(authenticator.get_password("ada_lovelace")) == 12
+    assert callable(hub.config.Spawner.pre_spawn_hook)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make on this machine")
+def test_kubernetes_and_dev_containers_start_what_is_there() -> None:
+    command = yaml.safe_load(VALUES.read_text())["singleuser"]["cmd"]
+    dockerfile = (CHECKOUT / "deploy" / "Dockerfile").read_text()
+    assert "WORKDIR /opt/event-store\nCOPY . ." in dockerfile and "CMD " + json.dumps(command) in dockerfile
+    assert (CHECKOUT / Path(command[1]).relative_to("/opt/event-store")).exists()
+
+    container = json.loads((CHECKOUT / ".devcontainer" / "devcontainer.json").read_text())
+    assert (CHECKOUT / ".devcontainer" / container["build"]["dockerfile"]).exists()
+    assert all((CHECKOUT / name).exists() for name in container["customizations"]["codespaces"]["openFiles"])
+    make, target = container["postCreateCommand"].split()
+    subprocess.run([make, "--dry-run", target], cwd=CHECKOUT, check=True, capture_output=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Binder's machines run Linux")
+def test_what_binder_starts_is_the_kit(tmp_path: Path) -> None:
+    """Binder runs binder/start with the command of a JupyterLab, and installs binder/requirements.txt."""
+    assert (CHECKOUT / "binder" / "requirements.txt").read_text() == "-r ../requirements.txt\n"
+    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", "--ServerApp.base_url=/user/somebody/"]
+    with (tmp_path / "log").open("w") as log:
+        lab = subprocess.Popen(
+            [CHECKOUT / "binder" / "start", *command], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := list(tmp_path.glob("jpserver-*.json"))) and time.monotonic() < deadline:
+            assert lab.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        time.sleep(0.1)  # it is written at once, but not quite
+        server = json.loads(found[0].read_text())
+        assert server["base_url"] == "/user/somebody/"
+        assert server["root_dir"] == str(CHECKOUT)
+        page = httpx.get(f"{server['url']}lab/tree/notebooks/00_welcome.ipynb", params={"token": server["token"]},
+                         follow_redirects=True, timeout=60)  # fmt: skip
+        assert page.status_code == 200
+        autosave = f"{server['url']}lab/api/settings/@jupyterlab/docmanager-extension:plugin"
+        setting = httpx.get(autosave, params={"token": server["token"]}, timeout=60).json()
+        assert setting["schema"]["properties"]["autosaveInterval"]["default"] == 30, "not the kit's settings"
+    finally:
+        lab.terminate()
+        lab.wait(30)

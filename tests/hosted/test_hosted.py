@@ -1,0 +1,107 @@
+"""What a hub calculates, and what it says where it cannot begin; the hub itself is in test_hub.py."""
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from workshop.errors import WorkshopError
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+
+
+@pytest.fixture
+def hosted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The module, with a folder of its own for what it keeps."""
+    pytest.importorskip("hashauthenticator", reason="no JupyterHub is installed: make .venv/hub")
+    monkeypatch.syspath_prepend(DEPLOY)
+    import hosted
+
+    monkeypatch.setattr(hosted, "STATE", tmp_path / "state")
+    for name in (hosted.SECRET, hosted.ADMIN_URL, "WORKSHOP_ROOM"):
+        monkeypatch.delenv(name, raising=False)
+    return hosted
+
+
+def test_the_secret_is_made_once_and_its_owners_alone(hosted: ModuleType) -> None:
+    secret = hosted.hub_secret()
+    assert len(secret) == 64 and hosted.hub_secret() == secret
+    assert (hosted.STATE / "secret").stat().st_mode & 0o077 == 0
+    assert hosted.STATE.stat().st_mode & 0o077 == 0
+
+
+def test_a_secret_that_can_be_guessed_is_refused(hosted: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(hosted.SECRET, "secret")
+    with pytest.raises(WorkshopError, match="WORKSHOP_HUB_SECRET is too short.\n.*openssl rand"):
+        hosted.hub_secret()
+
+
+def test_passwords_differ_by_name_and_by_secret(hosted: ModuleType) -> None:
+    one, other = b"1" * 32, b"2" * 32
+    assert hosted.login_password(one, "Ada Lovelace") == hosted.login_password(one, "ada_lovelace")
+    assert hosted.login_password(one, "ada") != hosted.login_password(one, "bob")
+    assert hosted.login_password(one, "ada") != hosted.login_password(other, "ada")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (None, "No PostgreSQL server is named."),
+        ("postgresql://nobody:secret@127.0.0.1:1/postgres", "No PostgreSQL let us in at 127.0.0.1:1/postgres"),
+    ],
+)
+def test_a_hub_that_cannot_begin_says_why(
+    hosted: ModuleType, monkeypatch: pytest.MonkeyPatch, url: str | None, said: str
+) -> None:
+    if url:
+        monkeypatch.setenv(hosted.ADMIN_URL, url)
+    with pytest.raises(SystemExit) as ended:
+        hosted.serve_room(SimpleNamespace())
+    assert str(ended.value).startswith(said) and "secret" not in str(ended.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("Ada\nada\n", "Two learners would both be called ada"),
+        ("Wolfeschlegelsteinhausenbergerdorff\n", "is too long: 35 characters, and 24 is the most here"),
+        ("# nobody\n", "There are no names in"),
+    ],
+)
+def test_names_that_cannot_log_in_are_refused(
+    hosted: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: str, said: str
+) -> None:
+    (tmp_path / "names.txt").write_text(names)
+    monkeypatch.setattr(sys, "argv", ["hosted.py", str(tmp_path / "names.txt")])
+    with pytest.raises(SystemExit, match=said):
+        hosted.main()
+
+
+def test_the_list_of_logins(
+    hosted: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "names.txt").write_text("Zoë O'Brien\n")
+    monkeypatch.setattr(sys, "argv", ["hosted.py", str(tmp_path / "names.txt")])
+    hosted.main()
+    password = hosted.login_password(hosted.hub_secret(), "zoe_obrien")
+    assert capsys.readouterr().out.splitlines() == ["name,login,password", f"Zoë O'Brien,zoe_obrien,{password}"]
+
+
+def test_a_learners_folder_keeps_what_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(DEPLOY)
+    import learner
+
+    learner.lay_out(tmp_path)
+    notebooks = {path.name for path in (tmp_path / "notebooks").iterdir()}
+    assert notebooks == {path.name for path in (DEPLOY.parent / "notebooks").glob("*.ipynb")}
+    assert all((tmp_path / name).exists() for name in learner.LINKED)
+
+    changed, gone = tmp_path / "notebooks" / "01_tables.ipynb", tmp_path / "notebooks" / "02_appending.ipynb"
+    changed.write_text("mine")
+    gone.unlink()
+    learner.lay_out(tmp_path)
+    assert changed.read_text() == "mine" and gone.stat().st_size > 1000
+    assert {path.name for path in (tmp_path / "notebooks").iterdir()} == notebooks
+    assert os.access(gone, os.W_OK)
