@@ -7,6 +7,7 @@ and running one again starts from nothing.
 
 import os
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ _LIMITS = {
     "idle_in_transaction_session_timeout": "10min",
     "timezone": "UTC",  # so that what is shown is the same on every machine
 }
+_A_MOMENT = 1.0  # seconds: a connection that was closed just now counts until its server process has ended
 _WHEN_FULL = {
     "too many connections for role": "Shut down the kernels you do not need (Kernel > Shut Down All Kernels).",
     "too many clients": "The server is full. Shut down the kernels you do not need, then try again.",
@@ -183,23 +185,29 @@ def open_connection(url: str, source: sources.Source | None = None) -> psycopg.C
         WorkshopError: the URL is none, or no server answers there.
     """
     source = source or sources.current()
-    try:
-        parts = conninfo_to_dict(url)
-        # A password with a slash in it ends up here: as the port, and as the name of the database.
-        if not str(parts.get("port", "5432")).isdigit() or "@" in str(parts.get("dbname", "")):
-            raise psycopg.ProgrammingError("port or database")
-        return psycopg.connect(url, autocommit=True, connect_timeout=5)
-    except psycopg.ProgrammingError:  # its message would quote the password
-        raise WorkshopError(
-            f"{source.name} is no PostgreSQL URL. It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
-            source.mend,
-        ) from None
-    except psycopg.OperationalError as error:
-        # "connection failed: connection to server at ..., port ... failed: FATAL: the reason", then libpq's guesses
-        reasons = re.findall(r"failed: (?!.*failed: )(.+)", str(error)) or [str(error).strip()]
-        reason = reasons[-1].removeprefix("FATAL:").strip()
-        remedy = next((remedy for said, remedy in _WHEN_FULL.items() if said in reason), source.knock)
-        raise WorkshopError(f"No PostgreSQL let us in at {address(url)}: {reason}.", remedy) from None
+    give_up = time.monotonic() + _A_MOMENT
+    while True:
+        try:
+            parts = conninfo_to_dict(url)
+            # A password with a slash in it ends up here: as the port, and as the name of the database.
+            if not str(parts.get("port", "5432")).isdigit() or "@" in str(parts.get("dbname", "")):
+                raise psycopg.ProgrammingError("port or database")
+            return psycopg.connect(url, autocommit=True, connect_timeout=5)
+        except psycopg.ProgrammingError:  # its message would quote the password
+            raise WorkshopError(
+                f"{source.name} is no PostgreSQL URL. It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
+                source.mend,
+            ) from None
+        except psycopg.OperationalError as error:
+            # "connection failed: connection to server at ..., port ... failed: FATAL: the reason", then libpq's guesses
+            reasons = re.findall(r"failed: (?!.*failed: )(.+)", str(error)) or [str(error).strip()]
+            reason = reasons[-1].removeprefix("FATAL:").strip()
+            full = next((remedy for said, remedy in _WHEN_FULL.items() if said in reason), None)
+            if not full or time.monotonic() > give_up:
+                raise WorkshopError(
+                    f"No PostgreSQL let us in at {address(url)}: {reason}.", full or source.knock
+                ) from None
+            time.sleep(0.02)
 
 
 def refuse_old_server(connection: psycopg.Connection, source: sources.Source) -> None:

@@ -3,7 +3,7 @@
 import json
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -141,29 +141,32 @@ def test_what_a_learner_in_a_room_can_do_is_told(seat: Seat, room_file: Path, no
         assert "hunter2" not in message and "DATABASE_URL" not in message
 
 
-def test_a_learner_with_too_many_connections_is_told(seat: Seat, room_file: Path, notebook: str) -> None:
-    join(seat.url or "")
-    taken = [psycopg.connect(seat.url or "") for _ in range(8)]
+@contextmanager
+def every_connection_taken(seat: Seat) -> Iterator[None]:
+    """Hold as many connections as the learner may have, besides those that are open already."""
+    taken = []
     try:
-        message = error_of(lambda: start(notebook))
+        with suppress(psycopg.OperationalError):
+            while True:
+                taken.append(psycopg.connect(seat.url or ""))
+        yield
     finally:
         for connection in taken:
             connection.close()
+
+
+def test_a_learner_with_too_many_connections_is_told(seat: Seat, room_file: Path, notebook: str) -> None:
+    join(seat.url or "")
+    with every_connection_taken(seat):
+        message = error_of(lambda: start(notebook))
     assert "too many connections for role" in message and "Shut down the kernels" in message
 
 
 def test_a_check_that_gets_no_connection_is_no_attempt(seat: Seat, room_file: Path, notebook: str) -> None:
     join(seat.url or "")
     start(notebook)
-    taken = []
-    with suppress(psycopg.OperationalError):
-        while True:
-            taken.append(psycopg.connect(seat.url or ""))
-    try:
+    with every_connection_taken(seat):
         message = error_of(lambda: check("01.2", right_answer("01.2")))
-    finally:
-        for connection in taken:
-            connection.close()
     assert "too many connections for role" in message and "Shut down the kernels" in message
     assert "01.2" not in attempts.progress()
 
