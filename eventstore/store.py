@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from importlib.resources import files
+from threading import RLock
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 
 from .arguments import ANY, NO_STREAM, AnyVersion, check_range, check_stream_id, check_version
 from .errors import StreamArchived, own_errors
@@ -21,6 +23,8 @@ from .events import EventTypes, encode_metadata
 from .log import Log
 from .projections import Projection
 from .records import Appended, RecordedEvent, StreamInfo
+
+_APPEND = "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)"
 
 
 class EventStore(Log):
@@ -39,6 +43,9 @@ class EventStore(Log):
     def __init__(self, connection: psycopg.Connection, types: EventTypes, projections: Iterable[Projection] = ()):
         super().__init__(connection, types)
         self.projections = tuple(projections)
+        # One cursor for all appends: a new one would have to find out anew how each parameter is sent.
+        self._appending = connection.cursor(row_factory=tuple_row)
+        self._turn = RLock()  # for threads that share a store, and with it a connection
 
     def create_schema(self) -> None:
         """Create the tables and functions in the connection's current schema, or bring the functions up to date; also
@@ -93,11 +100,9 @@ class EventStore(Log):
             expected = check_version("expected_version", expected_version, lowest=NO_STREAM)
         new_events = self.types.encode_batch(events, event_ids)
         parameters = (stream_id, expected, msgspec.json.encode(new_events).decode(), encode_metadata(metadata).decode())
-        with self.transaction():
+        with self._turn, self.transaction():
             with own_errors(stream_id, expected_version):
-                row = self.execute(
-                    "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)", parameters
-                ).fetchone()
+                row = self._appending.execute(_APPEND, parameters).fetchone()
             assert row is not None  # the function returns one row, or raises
             appended = Appended(*row)
             if self.projections and not appended.repeated:

@@ -1,6 +1,7 @@
 """G2: an append is visible to the same connection at once, to every other once it commits."""
 
 from tests.bank import deposits
+from tests.concurrency import at_once
 
 
 def test_an_append_is_visible_at_once_to_its_own_connection_and_to_others(store, new_store):
@@ -35,3 +36,11 @@ def test_a_connection_without_autocommit_appends_in_a_transaction_until_it_commi
     assert store.read_stream("account-1") == []
     writer.connection.commit()
     assert len(store.read_stream("account-1")) == 1
+
+
+def test_threads_that_share_a_store_each_get_their_own_answer(store):
+    def versions(stream_id):
+        return [store.append(stream_id, deposits(amount)).version for amount in range(1, 51)]
+
+    answers = at_once([lambda number=number: versions(f"account-{number}") for number in range(8)])
+    assert answers == [list(range(1, 51))] * 8
