@@ -26,7 +26,7 @@ class UmaDb(Client):
     name = "UmaDB"
     on_postgresql = False
     used = (
-        "its own server on this machine and its client, both from the wheel (https://pypi.org/project/umadb/); a stream"
+        "its own server on this machine and its client, both from the wheel (https://umadb.io/); a stream"
         " is a tag, and an append has the condition that no event with that tag came after the last one that was known"
         " (https://umadb.io/key-features.html). The read model is written to PostgreSQL"
     )
