@@ -45,7 +45,7 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 def test_a_name_that_is_too_long_is_refused() -> None:
     assert plain("a" * LONGEST) == "a" * LONGEST
     assert f"{LONGEST + 1} characters" in error_of(lambda: plain("a" * (LONGEST + 1)))
-    # What PostgreSQL would cut: the longest role, and the schema that notebook 10 makes beside its own.
+    # What PostgreSQL would cut: the longest role, whose database is called so, too.
     assert len("a" * 21 + "_" + "a" * LONGEST) <= 63
 
 

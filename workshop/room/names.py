@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import WorkshopError
 
-LONGEST = 40  # with the longest name of a room, and what notebooks put before it, PostgreSQL's 63 bytes are not reached
+LONGEST = 40  # a role is at most 62 bytes, with the longest name of a room and "_" before it: PostgreSQL cuts at 63
 
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´"))
 # Letters that are no letter with an accent.
