@@ -37,6 +37,8 @@ _WHEN_FULL = {
     "too many connections for role": "Shut down the kernels you do not need (Kernel > Shut Down All Kernels).",
     "too many clients": "The server is full. Shut down the kernels you do not need, then try again.",
     "connection slots are reserved": "The server is full. Shut down the kernels you do not need, then try again.",
+    "out of shared memory": "Its table of locks is full. On its machine, end the process that filled it (the server's "
+    "log names it; kill, never kill -9), or restart PostgreSQL.",
 }
 
 # By these comments a room's roles and databases are known from everything else on a server.
