@@ -212,9 +212,11 @@ def test_a_gift_of_ones_own_database_opens_nothing(neighbours: Neighbours, ada: 
 def test_what_a_neighbour_runs_is_not_shown(
     neighbours: Neighbours, ada: psycopg.Connection, ben: psycopg.Connection
 ) -> None:
+    """But under which name, and so in which notebook, is."""
+    ben.execute("SET application_name = '01_tables'")
     ben.execute("SELECT 'a secret in the text'")
-    shown = ada.execute("SELECT query FROM pg_stat_activity WHERE usename = %s", (neighbours.ben.role,)).fetchall()
-    assert shown == [("<insufficient privilege>",)]
+    shown = "SELECT query, application_name FROM pg_stat_activity WHERE usename = %s"
+    assert ada.execute(shown, (neighbours.ben.role,)).fetchall() == [("<insufficient privilege>", "01_tables")]
 
 
 def test_locks_and_notifications_do_not_meet(ada: psycopg.Connection, ben: psycopg.Connection) -> None:

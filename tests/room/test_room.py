@@ -1,9 +1,11 @@
 """A room: made whole whatever stopped it before, added to, reset, and taken down without a trace."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import count, product
@@ -16,9 +18,9 @@ from psycopg.conninfo import make_conninfo
 
 from workshop.database import CHECKOUT
 from workshop.errors import WorkshopError
-from workshop.room import Room, room
+from workshop.room import Room, room, server
 
-from ..postgres import Server
+from ..postgres import EmbeddedServer, Server
 from .conftest import error_of, open_as, seats_in, unused_name
 
 NewRoom = Callable[..., Room]
@@ -275,6 +277,83 @@ def test_a_reset_brings_back_a_role_that_was_set_into_a_corner(new_room: NewRoom
         ada.execute("CREATE SCHEMA mine")
 
 
+def test_a_reset_takes_back_what_was_set_for_one_database(new_room: NewRoom) -> None:
+    """A role may set its own defaults for any database: the learner's, and the log's."""
+    room = new_room()
+    seat = seats_in(room, "Ada")["Ada"]
+    with open_as(seat) as ada:
+        for database in (seat.role, room.role):
+            to = sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET default_transaction_read_only = on")
+            ada.execute(to.format(sql.Identifier(database)))
+    again = room.reset("Ada")
+    for database in (seat.role, room.role):
+        with open_as(again, dbname=database) as ada:
+            assert ada.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
+            assert ada.execute("SHOW statement_timeout").fetchone() == ("1min",)
+
+
+def test_a_learner_cannot_lock_the_instructor_out(any_admin_url: str, new_room: NewRoom) -> None:
+    """Whoever may log in to a database may take any advisory lock there."""
+    room = new_room(any_admin_url)
+    ada = seats_in(room, "Ada", "Ben")["Ada"]
+    where = str(psycopg.conninfo.conninfo_to_dict(any_admin_url)["dbname"])
+    lock = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+    with closing(open_as(ada, dbname=where)) as holder, closing(open_as(ada)) as at_work:
+        holder.execute(lock, (f"event store workshop, {room.name}",))
+        began = time.monotonic()
+        assert len(room.learners()) == 2
+        assert time.monotonic() - began < 5
+        with pytest.raises(psycopg.OperationalError):
+            holder.execute("SELECT 1")
+        assert at_work.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_who_else_holds_the_lock_is_named(
+    new_room: NewRoom, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(server._TURN, "wait", "50ms")
+    room = new_room()
+    seats_in(room, "Ada")
+    with postgres.connect() as holder:  # who made the room may not end a superuser
+        holder.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"event store workshop, {room.name}",))
+        message = error_of(room.learners)
+        assert f"by the role {holder.info.user} (process {holder.info.backend_pid})" in message
+        assert "pg_terminate_backend" in message and holder.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_made_again_its_log_is_brought_up_to_date(any_admin_url: str, new_room: NewRoom) -> None:
+    """Though a learner has left a transaction open in it."""
+    room = new_room(any_admin_url)
+    ada = seats_in(room, "Ada")["Ada"]
+    attempt = """SELECT room.record_attempt(gen_random_uuid(), 'ExercisePassed',
+                 '{"exercise_id": "01.1", "attempt": 1}', %s)"""
+    with psycopg.connect(make_conninfo(any_admin_url, dbname=room.role), autocommit=True) as owner:
+        owner.execute("DROP FUNCTION room.my_attempts")  # as if it came with a newer kit
+    with closing(open_as(ada, dbname=room.role)) as hanging:
+        hanging.execute("BEGIN")
+        hanging.execute(attempt, (0,))
+        hanging.execute("SET idle_in_transaction_session_timeout = 0")
+        began = time.monotonic()
+        assert seats_in(room, "Ada")["Ada"].url is None
+        assert time.monotonic() - began < 5
+    with open_as(ada, dbname=room.role) as connection:
+        assert connection.execute(attempt, (0,)).fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM room.my_attempts()").fetchone() == (1,)
+
+
+def test_a_full_table_of_locks_is_told_and_what_helps(new_room: NewRoom, postgres: Server) -> None:
+    if not isinstance(postgres, EmbeddedServer):
+        pytest.skip("what helps is done on the server's machine")
+    room = new_room()
+    with closing(open_as(seats_in(room, "Ada")["Ada"])) as ada:
+        with pytest.raises(psycopg.errors.OutOfMemory):
+            ada.execute("SELECT count(pg_advisory_lock(g)) FROM generate_series(1, 10000000) g")
+        message = error_of(lambda: room.reset("Ada"))
+        assert "out of shared memory" in message and "end the process" in message
+        os.kill(ada.info.backend_pid, signal.SIGTERM)
+        assert may_log_in(room.reset("Ada").url or "")
+
+
 def test_a_hub_lets_learners_in_late_and_again(new_room: NewRoom) -> None:
     room = new_room()
     first = room.admit("Ada")  # the room is made, too
@@ -384,6 +463,24 @@ def test_the_number_of_connections_is_remembered(new_room: NewRoom, creator_url:
     with psycopg.connect(make_conninfo(creator_url)) as connection:
         limits = "SELECT rolname, rolconnlimit FROM pg_roles WHERE starts_with(rolname, %s) ORDER BY 1"
         assert [limit for _, limit in connection.execute(limits, (first.name,))] == [7, 3, 3]
+
+
+def test_temporary_files_are_limited_by_who_may(new_room: NewRoom, postgres: Server) -> None:
+    name = f"granted_{uuid4().hex[:8]}"
+    role = sql.Identifier(name)
+    with postgres.connect() as owner:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD 'secret'").format(role))
+        try:
+            room = Room(unused_name(), make_conninfo(postgres.url, user=name, password="secret"))
+            (note,) = [note for note in room.advice() if "temp_file_limit" in note]
+            owner.execute(re.search(r"GRANT .*?;", note)[0])
+            assert not [note for note in room.advice() if "temp_file_limit" in note]
+            with open_as(seats_in(room, "Ada")["Ada"]) as ada:
+                assert ada.execute("SHOW temp_file_limit").fetchone() == ("1GB",)
+            room.take_down()
+        finally:
+            owner.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
+    assert not [note for note in new_room(postgres.url).advice() if "temp_file_limit" in note]
 
 
 def test_databases_that_are_open_to_everybody_are_told(new_room: NewRoom) -> None:

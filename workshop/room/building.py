@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from ..database import LEARNER_MARK, open_connection
 from .found import Found
 from .log import furnish_log
-from .server import ADMIN, CONNECTIONS, Rights
+from .server import ADMIN, CONNECTIONS, Rights, end_learners_who_lock
 
 _DEFAULTS = {
     "statement_timeout": "60s",
@@ -52,8 +52,12 @@ class Building(Found):
         row = self.connection.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (self.room,)).fetchone()
         return self._connections or (row[0] if row and row[0] > 0 else CONNECTIONS)
 
-    def make_room(self) -> None:
-        """Make the role that all learners are members of, and the log, or whatever of that is missing."""
+    def make_room(self, *, renew: bool) -> None:
+        """Make the role that all learners are members of, and the log, or whatever of that is missing.
+
+        Args:
+            renew: whether a log that is there is brought up to date.
+        """
         if not self.exists():
             with self.connection.transaction():
                 self.run("CREATE ROLE {} NOLOGIN", self.room)
@@ -62,10 +66,11 @@ class Building(Found):
         self._make_database(self.room)
         # Until it is opened, it lets nobody in, though PUBLIC still has the right; then its learners', who get it last.
         done = "SELECT datallowconn AND has_database_privilege(%s, oid, 'CONNECT') FROM pg_database WHERE datname = %s"
-        if self.connection.execute(done, (self.room, self.room)).fetchone() != (True,):
+        if renew or self.connection.execute(done, (self.room, self.room)).fetchone() != (True,):
             self._open_database(self.room)
             with open_connection(make_conninfo(self._admin_url, dbname=self.room), ADMIN) as inside:
-                inside.execute("SET client_min_messages = error")
+                inside.execute("SET client_min_messages = error; SET lock_timeout = '30s'")
+                end_learners_who_lock(inside)
                 furnish_log(inside, self.room)
 
     def make_learner(self, role: str, name: str, password: str | None, *, exists: bool) -> None:
@@ -82,8 +87,16 @@ class Building(Found):
                 self._take_rights(role)
         self._make_database(role)
         defaults = _DEFAULTS | ({"temp_file_limit": _LARGEST_FILES} if self._rights.limits_files else {})
+        # A learner may set defaults of their own role, in every database or in one.
+        places = self.connection.execute(
+            "SELECT datname FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole JOIN pg_database d"
+            " ON d.oid = setdatabase WHERE r.rolname = %s",
+            (role,),
+        ).fetchall()
         with self.connection.transaction():
             self.run("ALTER ROLE {} RESET ALL", role)
+            for (database,) in places:
+                self.run("ALTER ROLE {} IN DATABASE {} RESET ALL", role, database)
             for setting, value in defaults.items():
                 self.run("ALTER ROLE {} SET {} = {value}", role, setting, value=value)
             self._open_database(role)

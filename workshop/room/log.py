@@ -1,29 +1,22 @@
 """The log of a room: the database in which the learners' progress is kept, with the kit's own event store."""
 
 import psycopg
-from psycopg import sql
 
 from ..attempts import create_room_log
 
 
 def furnish_log(connection: psycopg.Connection, learners_role: str) -> None:
-    """Make the log of a room in its database, and let learners log in there.
+    """Make the log of a room in its database, or bring it up to date, and let learners log in there.
 
     Args:
         connection: to that database, as its owner.
         learners_role: the role that all learners are members of.
     """
-    # The schema `public` is not theirs to use, nor are functions that would have an effect on others. Those are
-    # PostgreSQL's own: only a superuser can take them away. An advisory lock would keep readers of the log waiting.
-    connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    # Functions that would have an effect on others are not theirs to call. They are PostgreSQL's own: only a superuser
+    # can take them away. An advisory lock would keep readers of the log waiting.
     if connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (True,):
         connection.execute(_TAKE_AWAY)
     create_room_log(connection, learners_role)
-    connection.execute(
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
-            sql.Identifier(connection.info.dbname), sql.Identifier(learners_role)
-        )
-    )
 
 
 _TAKE_AWAY = r"""

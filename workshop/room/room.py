@@ -7,12 +7,16 @@ A database each, because PostgreSQL keeps databases apart by itself: a learner c
 functions, nor meet a neighbour's locks and notifications. It belongs to whoever made the room, and its learner may make
 schemas in it: so a learner can neither drop it nor let others in.
 
-What is a limit, and what only a default: the number of connections and the size of temporary files are limits. The
-timeouts are defaults, since PostgreSQL lets everybody change their own: they end accidents, not attacks. There is no
-limit in PostgreSQL on how much a learner stores, calculates, locks or holds in memory, and the server's disk, memory
-and table of locks are one for all. `list` shows sizes and connections, and `reset` ends whatever a learner is running.
+What is a limit, and what only a default: the number of connections is a limit, and so is the size of temporary files
+where whoever made the room may set one (a superuser may; `make` says what another role needs). The timeouts are
+defaults, since PostgreSQL lets everybody change their own: they end accidents, not attacks. There is no limit in
+PostgreSQL on how much a learner stores, calculates, locks or holds in memory, and the server's disk, memory and table
+of locks are one for all. `list` shows sizes and connections, and `reset` ends whatever a learner is running, unless the
+table of locks is full: then nobody gets a connection, whoever asks.
 
-The names of roles and databases, and their comments, can be read by everybody on a server, so by all learners.
+The names of roles and databases, and their comments, can be read by everybody on a server, so by all learners. So can,
+in pg_stat_activity, who is connected to what, and under which application_name: it says which notebook a neighbour has
+open. What a neighbour runs is hidden.
 """
 
 import re
@@ -88,7 +92,7 @@ class Room:
             return server.advice(building.connection, max(len(there), 1), building.limit)
 
     def make(self, names: Iterable[str]) -> Iterator[Seat]:
-        """Make the room and its learners, or whatever of that is not there yet.
+        """Make the room and its learners, or whatever of that is not there yet; bring the log up to date.
 
         Yields:
             A seat for each name as soon as it is ready. Learners who were there before keep their password.
@@ -101,7 +105,7 @@ class Room:
         with self._work() as building:
             learners = building.learners()
             building.refuse_strangers(wanted, learners)
-            building.make_room()
+            building.make_room(renew=True)
             for plain_name, name in wanted.items():
                 role = building.role(plain_name)
                 ready = role in learners and learners[role].ready
@@ -147,7 +151,7 @@ class Room:
         with self._work() as building:
             learners = building.learners()
             building.refuse_strangers(wanted, learners)
-            building.make_room()
+            building.make_room(renew=False)
             ((plain_name, name),) = wanted.items()
             role = building.role(plain_name)
             seat = self._seat(building, role, name, password or _new_password(), exists=role in learners)

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors as postgres
 from psycopg.conninfo import conninfo_to_dict
 
-from ..database import OLDEST_VERSION, open_connection, refuse_old_server
+from ..database import LEARNER_MARK, OLDEST_VERSION, open_connection, refuse_old_server
 from ..errors import WorkshopError
 from ..sources import Source
 
@@ -19,6 +19,7 @@ ADMIN_URL = "WORKSHOP_ADMIN_URL"
 CONNECTIONS = 50
 FEWEST_CONNECTIONS = 12
 _OWN_CONNECTIONS = 10  # the dashboard's, the hub's, these commands'
+_TURN = {"times": 3, "wait": "10s"}  # half a minute in all
 
 ADMIN = Source(
     ADMIN_URL,
@@ -54,14 +55,10 @@ def admin_connection(url: str, room: str) -> Iterator[psycopg.Connection]:
     """
     with open_connection(url, ADMIN) as connection:
         refuse_old_server(connection, ADMIN)
-        connection.execute("SET client_min_messages = error; SET lock_timeout = '30s'; SET statement_timeout = '5min'")
+        connection.execute("SET client_min_messages = error; SET statement_timeout = '5min'")
         connection.execute("SET search_path = pg_catalog")  # learners may be able to log in to this database, too
-        try:
-            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"event store workshop, {room}",))
-        except postgres.LockNotAvailable:
-            raise WorkshopError(
-                f"Another command has been busy with the room {room} for half a minute.", "Wait for it, then try again."
-            ) from None
+        _take_turn(connection, room)
+        connection.execute("SET lock_timeout = '30s'")
         try:
             yield connection
         except postgres.InsufficientPrivilege as error:
@@ -79,6 +76,50 @@ def admin_connection(url: str, room: str) -> Iterator[psycopg.Connection]:
                 f"PostgreSQL refuses: {error.diag.message_primary} {error.diag.message_detail or ''}".strip() + ".",
                 "Put that right, then run the same command again.",
             ) from None
+
+
+def _take_turn(connection: psycopg.Connection, room: str) -> None:
+    """Wait until no other command is busy with a room.
+
+    Raises:
+        WorkshopError: one is, or somebody holds its lock, and that has not changed within half a minute.
+    """
+    key = (f"event store workshop, {room}",)
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (_TURN["wait"],))
+    for _ in range(_TURN["times"]):
+        end_learners_who_lock(connection)
+        try:
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", key)
+            return
+        except postgres.LockNotAvailable:
+            pass
+    holders = connection.execute(
+        "SELECT DISTINCT usename, pid FROM pg_locks JOIN pg_stat_activity USING (pid) JOIN pg_database d"
+        " ON d.oid = database AND d.datname = current_database() WHERE locktype = 'advisory' AND granted"
+        " AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)",
+        key,
+    ).fetchall()
+    raise WorkshopError(
+        f"The room {room} has been locked for half a minute"
+        + "".join(f", by the role {role} (process {pid})" for role, pid in holders)
+        + ".",
+        "Where another command is busy with it, wait, then try again; else have a superuser run "
+        "SELECT pg_terminate_backend(PROCESS);",
+    )
+
+
+def end_learners_who_lock(connection: psycopg.Connection) -> None:
+    """End the connections of learners that lock something in the connection's database, where all that is not theirs.
+
+    Everybody may take an advisory lock, and leave a transaction open, in a database that lets them in; what is to be
+    done there would wait for it. Only the learners of whoever made the room, or all for a superuser, can be ended.
+    """
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid IN (SELECT pid FROM pg_locks WHERE locktype IN ('advisory', 'relation'))"
+        " AND starts_with(shobj_description(usesysid, 'pg_authid'), %s) AND pg_has_role(usesysid, 'USAGE')",
+        (LEARNER_MARK,),
+    )
 
 
 def rights(connection: psycopg.Connection) -> Rights:
@@ -102,7 +143,11 @@ def rights(connection: psycopg.Connection) -> Rights:
 
 def advice(connection: psycopg.Connection, learners: int, connections: int) -> list[str]:
     """Return what an instructor should know of this server before learners come, a sentence or two each."""
-    return [*_capacity(connection, learners, connections), *_open_databases(connection)]
+    return [
+        *_capacity(connection, learners, connections),
+        *_no_limit_on_files(connection),
+        *_open_databases(connection),
+    ]
 
 
 def _capacity(connection: psycopg.Connection, learners: int, connections: int) -> list[str]:
@@ -120,6 +165,16 @@ def _capacity(connection: psycopg.Connection, learners: int, connections: int) -
         f"ask for {needed}: when it is full, it is full for all of them. Have a superuser run "
         f"ALTER SYSTEM SET max_connections = {enough}; and restart the server"
         + (f", or run make again with --connections {share}." if share >= FEWEST_CONNECTIONS else ".")
+    ]
+
+
+def _no_limit_on_files(connection: psycopg.Connection) -> list[str]:
+    if rights(connection).limits_files:
+        return []
+    return [
+        f"The role {connection.info.user} may not limit the temporary files of learners, so one query can fill the "
+        "server's disk. Have a superuser run "
+        f'GRANT SET ON PARAMETER temp_file_limit TO "{connection.info.user}"; and then run make again.'
     ]
 
 
