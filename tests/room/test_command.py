@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from workshop.database import CHECKOUT
 from workshop.room import Room
 from workshop.room.__main__ import main
 
@@ -121,6 +124,50 @@ def test_what_learners_machines_call_the_server(new_room: Callable[..., Room], c
     printed, _ = command("add", room, "Ben", "--host", "db.example.com", "--port", 6432)
     assert conninfo_to_dict(url_in(lines(printed)[0]))["host"] == "db.example.com"
     assert "work on this machine alone" not in printed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and limits as Linux and macOS have them")
+@pytest.mark.parametrize("where", ["a pipe that was closed", "a disk that is full"])
+def test_lines_that_cannot_be_written_end_it_with_what_to_do(
+    where: str, new_room: Callable[..., Room], creator_url: str, tmp_path: Path
+) -> None:
+    import resource
+
+    room = new_room()
+    learners = ["Ada", "Ben", "Cyd"]
+    command = [sys.executable, "-m", "workshop.room", "make", room.name, *learners]
+    limit = None
+    if where == "a disk that is full":
+        command += ["--csv", str(tmp_path / "room.csv")]
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # noqa: E731
+    environment = os.environ | {"WORKSHOP_ADMIN_URL": creator_url, "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=limit,
+    ) as process:  # fmt: skip
+        assert process.stdout and process.stderr
+        if not limit:
+            assert process.stdout.readline() == "Ada\n"
+            process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 1 and len(said.splitlines()) == 2, said
+    assert "could not be written" in said and "reset those who are listed as before" in said
+    ready = [learner.name for learner in room.learners()]
+    assert 1 <= len(ready) < len(learners)
+    again = list(room.make(learners))
+    assert [seat.name for seat in again if not seat.url] == ready
+    assert all(works(room.reset(name).line) for name in ready)
+
+
+def test_names_may_come_before_and_after_options(new_room: Callable[..., Room], command: Command) -> None:
+    room = new_room()
+    printed, ended = command("make", room.name, "Ada", "--host", "db.example.com", "Ben", "--port", 6432, "Cyd Doe")
+    assert ended == "" and len(lines(printed)) == 3
+    assert [learner.name for learner in room.learners()] == ["Ada", "Ben", "Cyd Doe"]
+    for arguments in (("make", room.name, "--hots", "h", "Dan"), ("list", room.name, "Dan")):
+        with pytest.raises(SystemExit):
+            main([*arguments])
+    assert len(room.learners()) == 3
 
 
 def test_what_is_missing_is_told(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

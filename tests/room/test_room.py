@@ -308,9 +308,7 @@ def test_a_learner_cannot_lock_the_instructor_out(any_admin_url: str, new_room: 
         assert at_work.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_who_else_holds_the_lock_is_named(
-    new_room: NewRoom, postgres: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_else_holds_the_lock_is_named(new_room: NewRoom, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(server._TURN, "wait", "50ms")
     room = new_room()
     seats_in(room, "Ada")

@@ -7,16 +7,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from ..errors import WorkshopError
 from . import server
+from .files import new_file
 from .names import names_in
 from .room import Room, Seat
 
 _EPILOG = f"""\
 The server is named by {server.ADMIN_URL}, or by --server, which other users of this machine can see while the command
-runs. Its role has to be a superuser, or to have CREATEROLE and CREATEDB. All learners can read the names of all.
+runs. Its role has to be a superuser, or to have CREATEROLE and CREATEDB. All learners can read the names of all, and
+which notebook each has open.
 
   python -m workshop.room make oslo --names names.txt --host 192.168.1.20 --csv oslo.csv
   python -m workshop.room add oslo "Ada Lovelace"
@@ -28,13 +29,25 @@ runs. Its role has to be a superuser, or to have CREATEROLE and CREATEDB. All le
 
 
 def main(arguments: list[str] | None = None) -> None:
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given, more = parser.parse_known_args(arguments)
+    if more and ("learners" not in given or any(each.startswith("-") for each in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:  # names that come after an option, which argparse does not expect there
+        given.learners += more
     try:
         given.run(given)
     except WorkshopError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("\nStopped. Run the same command again: it goes on where this one stopped.")
+    except OSError as error:  # the disk is full, or nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the end
+        sys.exit(
+            f"Stopped, for a line could not be written: {error.strerror}.\n"
+            "Run the same command again, with a new file after --csv if there was one; then reset those who are listed "
+            "as before and have no line."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +166,7 @@ def _handed_out(path: Path | None) -> Iterator[Callable[[Seat], None]]:
     if path is None:
         yield _show
         return
-    with _new_file(path) as file:
+    with new_file(path) as file:
         writer = csv.writer(file)
         written = []
 
@@ -171,17 +184,6 @@ def _handed_out(path: Path | None) -> Iterator[Callable[[Seat], None]]:
         finally:
             if not written:
                 path.unlink()
-
-
-def _new_file(path: Path) -> TextIO:
-    try:
-        return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", newline="", encoding="utf-8")
-    except FileExistsError:
-        raise WorkshopError(
-            f"{path} is there already, and may be the only place where its passwords are.", "Name another file."
-        ) from None
-    except OSError as error:
-        raise WorkshopError(f"{path} cannot be written: {error.strerror}.", "Name another file.") from None
 
 
 def _show(seat: Seat) -> None:
