@@ -60,6 +60,15 @@ def test_kubernetes_and_dev_containers_start_what_is_there() -> None:
     subprocess.run([make, "--dry-run", target], cwd=CHECKOUT, check=True, capture_output=True)
 
 
+def test_what_git_ignores_is_in_no_image() -> None:
+    """The Dockerfile copies what lies in the checkout; names and passwords may."""
+    lines = (CHECKOUT / ".gitignore").read_text().splitlines()
+    ignored = {line.rstrip("/") for line in lines if line and not line.startswith("#")}
+    assert {"names.txt", "*.csv", "wheels", "room.json"} <= ignored
+    kept_out = set((CHECKOUT / ".dockerignore").read_text().splitlines())
+    assert {".git"} | {f"**/{pattern}" for pattern in ignored} <= kept_out
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Binder's machines run Linux")
 def test_what_binder_starts_is_the_kit(tmp_path: Path) -> None:
     """Binder runs binder/start with the command of a JupyterLab, and installs binder/requirements.txt."""
