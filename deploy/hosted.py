@@ -1,17 +1,20 @@
 """What a hub does for the kit's learners, on one machine and on Kubernetes alike: a password and a database for each.
 
-A hub's configuration calls serve_room(c). In a shell, `python deploy/hosted.py names.txt` writes what learners log in
-with. Both calculate from one secret what they need, so no password is stored anywhere, and the same name gets the same
-password again: in the hub and in PostgreSQL.
+A hub's configuration calls serve_room(c). In a shell, `python deploy/hosted.py --names names.txt --csv logins.csv`
+writes what learners log in with. Both calculate from one secret what they need, so no password is stored anywhere, and
+the same name gets the same password again: in the hub and in PostgreSQL.
 """
 
+import argparse
 import asyncio
 import base64
 import csv
 import hmac
 import os
+import re
 import secrets
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,12 @@ from tornado.web import HTTPError
 
 from workshop.errors import WorkshopError
 from workshop.room import Room
+from workshop.room.files import new_file
 from workshop.room.names import names_in, plain, plain_names
 from workshop.room.server import ADMIN_URL
 
 SECRET = "WORKSHOP_HUB_SECRET"
+CONNECTIONS = "WORKSHOP_CONNECTIONS"
 STATE = Path(os.environ.get("WORKSHOP_HUB_STATE", "/var/lib/event-store-hub"))
 PASSWORD_LENGTH = 12  # of the digits 0-9 and a-f
 LONGEST_NAME = 24  # learner-NAME has to be a name of a system user, too
@@ -43,17 +48,18 @@ def serve_room(c: Any) -> None:
     """Have a hub let in the learners of a room, each with a database of their own.
 
     The room is the one that WORKSHOP_ROOM names (`hub`, unless told otherwise), on the server of WORKSHOP_ADMIN_URL.
-    Learners who are not in it yet are added when their JupyterLab starts.
+    Learners who are not in it yet are added when their JupyterLab starts. WORKSHOP_CONNECTIONS says how many
+    connections each may have at once, where that is not to be what is usual in a room.
 
     Args:
         c: the hub's configuration.
 
     Raises:
-        SystemExit: no server or no secret is to be had; the message says why, and what to do.
+        SystemExit: no server or no secret is to be had, or a setting is wrong; the message says why, and what to do.
     """
     try:
         secret = hub_secret()
-        room = Room(os.environ.get("WORKSHOP_ROOM", "hub"), _admin_url())
+        room = _room()
         for note in room.advice():
             print(f"Note: {note}", file=sys.stderr)
     except WorkshopError as error:
@@ -125,13 +131,20 @@ def login_password(secret: bytes, name: str) -> str:
     return generate_password_digest(plain(name), _login_key(secret), PASSWORD_LENGTH)
 
 
-def _admin_url() -> str:
-    if url := os.environ.get(ADMIN_URL):
-        return url
-    raise WorkshopError(
-        "No PostgreSQL server is named.",
-        f"Put the URL of a role with CREATEROLE and CREATEDB into {ADMIN_URL}, as learners' programs can reach it.",
-    )
+def _room() -> Room:
+    url = os.environ.get(ADMIN_URL)
+    if not url:
+        raise WorkshopError(
+            "No PostgreSQL server is named.",
+            f"Put the URL of a role with CREATEROLE and CREATEDB into {ADMIN_URL}, as learners' programs can reach it.",
+        )
+    connections = os.environ.get(CONNECTIONS)
+    if connections and not re.fullmatch("[1-9][0-9]{0,4}", connections):
+        raise WorkshopError(
+            f"{CONNECTIONS} is {connections!r}, and that is no number of connections.",
+            "Take a number such as 50, or leave it out.",
+        )
+    return Room(os.environ.get("WORKSHOP_ROOM", "hub"), url, connections=int(connections) if connections else None)
 
 
 def _admit(room: Room, secret: bytes, login: str) -> str:
@@ -159,12 +172,18 @@ def _long_enough(secret: bytes, where: str) -> bytes:
     return secret
 
 
-def main() -> None:
-    """Write name, login and password for each name in a file, as CSV."""
-    if len(sys.argv) != 2:
-        sys.exit("python deploy/hosted.py FILE: the file holds the learners' names, one a line.")
+def main(arguments: list[str] | None = None) -> None:
+    """Write name, login and password for each name, as CSV; say what to know of the server, where one is named."""
+    parser = argparse.ArgumentParser(
+        prog="python deploy/hosted.py",
+        description="Write a name, a login and a password for each learner, as CSV. The same name gets the same again.",
+    )
+    parser.add_argument("learners", nargs="*", metavar="NAME", help="the names of learners")
+    parser.add_argument("--names", type=Path, metavar="FILE", help="a file with names, one a line")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write into a new file that only its owner can read")
+    given = parser.parse_intermixed_args(arguments)
     try:
-        learners = plain_names(names_in(Path(sys.argv[1])))
+        learners = plain_names([*given.learners, *(names_in(given.names) if given.names else [])])
         for login, name in learners.items():
             if len(login) > LONGEST_NAME:
                 raise WorkshopError(
@@ -172,11 +191,15 @@ def main() -> None:
                     "Write a shorter one, such as the first name.",
                 )
         secret = hub_secret()
+        notes = _room().advice(learners.values()) if os.environ.get(ADMIN_URL) else []
+        with new_file(given.csv) if given.csv else nullcontext(sys.stdout) as file:
+            writer = csv.writer(file)
+            writer.writerow(("name", "login", "password"))
+            writer.writerows((name, login, login_password(secret, login)) for login, name in learners.items())
     except WorkshopError as error:
         sys.exit(str(error))
-    writer = csv.writer(sys.stdout)
-    writer.writerow(("name", "login", "password"))
-    writer.writerows((name, login, login_password(secret, login)) for login, name in learners.items())
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":
