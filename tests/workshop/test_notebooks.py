@@ -3,13 +3,16 @@
 import json
 import re
 from pathlib import Path
+from symtable import symtable
 from typing import Any
 
 import pytest
 
+import workshop
 from workshop.database import CHECKOUT
 from workshop.exercises import EXERCISES, NOTEBOOKS
 
+CALLS = {*workshop.__all__} - {"join"}  # the line that joins a room brings its own import
 SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
 
@@ -74,6 +77,26 @@ def test_a_notebook_starts_with_its_title_and_its_set_up_cell(path: Path) -> Non
     assert title.startswith("# ") and "**After this notebook you will be able to**" in title
     assert f'\n\ndb = start("{path.stem}")\n' in "".join(notebook["cells"][1]["source"]) + "\n"
     assert sum("start(" in text for text in texts(path, "code")) == 1
+
+
+def bound(code: str) -> set[str]:
+    """Return the names that a cell binds in its notebook."""
+    symbols = symtable(code, "cell", "exec").get_symbols()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+
+
+@each_notebook
+def test_what_a_learner_calls_is_there_in_every_notebook_and_stays(path: Path) -> None:
+    set_up, *others = texts(path, "code")
+    assert bound(set_up) >= CALLS
+    for text in others:
+        assert not bound(text) & CALLS, text
+
+
+def test_the_readme_names_what_is_there_in_every_notebook() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)\(", readme.partition("In every notebook:\n")[2], re.MULTILINE)
+    assert {*named} == CALLS - {"start"}
 
 
 @each_notebook
