@@ -1,4 +1,4 @@
-"""INSTRUCTORS.md agrees with the kit: minutes, exercises, headings, classic mistakes and what checks say, links."""
+"""What instructors read agrees with the kit: minutes, exercises, headings, mistakes and what checks say, links."""
 
 import json
 import re
@@ -10,11 +10,15 @@ import pytest
 from workshop.checking import run_checks
 from workshop.database import CHECKOUT
 from workshop.exercises import EXERCISES, NOTEBOOKS
+from workshop.grading import points_for
+from workshop.room import Room
+from workshop.room.server import CONNECTIONS
 
 from ..exercises.mistakes import Mistake, answer
 from ..postgres import Server
 
-TEXT = (CHECKOUT / "INSTRUCTORS.md").read_text(encoding="utf-8")
+PAGES = [CHECKOUT / "INSTRUCTORS.md", *sorted((CHECKOUT / "instructors").glob("*.md"))]
+TEXT = PAGES[0].read_text(encoding="utf-8")
 AGENDAS = ("One hour", "Half a day", "A full day")
 SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
 NUMBERS = [path.stem[:2] for path in SOLVED]
@@ -22,9 +26,10 @@ NUMBERS = [path.stem[:2] for path in SOLVED]
 # Made by those who use the kit.
 MADE = {
     "my_eventstore/", ".postgresql/", ".postgresql/data.log", "room.json", "wheels/", "release/",
-    "submitted/NAME/02_appending/02_appending.ipynb",
+    "submitted/NAME/02_appending/02_appending.ipynb", "oslo.csv",
 }  # fmt: skip
 
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 each_agenda = pytest.mark.parametrize("title", AGENDAS)
 each_notebook = pytest.mark.parametrize("number", NUMBERS)
 Row = dict[str, str]
@@ -125,6 +130,15 @@ def test_the_minutes_of_the_notebooks_are_theirs() -> None:
         assert sum(int(row[column]) for row in rows) == int(last[column])
 
 
+def test_on_a_video_call_there_are_ten_minutes_less_an_hour() -> None:
+    rows = table("at work", section("On a video call"))
+    assert [row["agenda"] for row in rows] == [*AGENDAS]
+    for row in rows:
+        at_work = [step for step in agenda(row["agenda"]) if step["what happens"] not in ("Break.", "Lunch.")]
+        assert int(row["at work"]) == sum(int(step["minutes"]) for step in at_work), row
+        assert abs(int(row["saves"]) - int(row["at work"]) / 6) <= 5, row
+
+
 # -------------------------------------------------------------------------------------------------------- notebooks
 
 
@@ -177,18 +191,29 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_links_lead_somewhere() -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", TEXT):
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if not re.match(r"https?:", link):
             name, _, anchor = link.partition("#")
-            path = CHECKOUT / (name or "INSTRUCTORS.md")
+            path = page.parent / name if name else page
             assert path.exists(), link
             assert not anchor or anchor in anchors(path), link
 
 
-def test_files_that_are_named_exist() -> None:
-    named = set(re.findall(r"`(\.?[\w-][\w./-]*(?:/|\.(?:md|py|ipynb|yml|txt|sql|json|log)))`", TEXT))
-    assert "notebooks/" in named
+def test_the_table_of_contents_is_complete() -> None:
+    chapters = {chapter.lower().replace(" ", "-") for chapter in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)}
+    contents = TEXT.partition("\n## ")[0]
+    assert chapters <= set(re.findall(r"\(#([^)]+)\)", contents))
+    for page in PAGES[1:]:
+        assert f"]({page.relative_to(CHECKOUT).as_posix()})" in contents
+
+
+@each_page
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\.?[\w-][\w./-]*(?:/|\.(?:md|py|ipynb|yml|txt|sql|json|log|csv)))`", text))
+    assert named
     for name in named - MADE:
         assert (CHECKOUT / name).exists(), name
 
@@ -206,3 +231,22 @@ def test_the_errors_of_a_failing_laptop_are_the_kits() -> None:
     for quote in quotes:
         for part in quote.split("..."):
             assert part.strip() in said, quote
+
+
+# ------------------------------------------------------------------------------------------------ a server and points
+
+
+@pytest.mark.parametrize("learners", [10, 30, 100])
+def test_the_connections_it_plans_are_those_that_make_asks_for(learners: int, postgres: Server) -> None:
+    (enough,) = re.findall(
+        r"max_connections = (\d+);",
+        "\n".join(Room("planned", postgres.url).advice(f"Learner {number}" for number in range(learners))),
+    )
+    text = section("How large a server")
+    assert re.search(rf"\b{int(enough):,} for {learners}\b", text)
+    assert f"{CONNECTIONS} for each learner" in text
+
+
+def test_the_points_are_those_of_the_grading() -> None:
+    page = (CHECKOUT / "instructors" / "grading.md").read_text(encoding="utf-8")
+    assert f"are worth {sum(map(points_for, EXERCISES.values()))} points." in page
