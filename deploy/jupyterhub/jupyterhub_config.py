@@ -21,6 +21,7 @@ CHECKOUT = HERE.parent.parent
 sys.path.insert(0, str(CHECKOUT / "deploy"))
 
 from hosted import STATE, refusal, serve_room  # noqa: E402
+from reach import closed_to_learners  # noqa: E402
 
 PROCESSES = 1000  # of one learner, and threads count: JupyterLab and a few kernels need about 200
 
@@ -78,12 +79,12 @@ if os.geteuid() != 0:
         "Run it as root, on a machine that is there for the workshop alone."
     )
 
-for path in (CHECKOUT, *CHECKOUT.parents, CHECKOUT / "notebooks", Path(sys.executable).resolve()):
-    if not path.stat().st_mode & 0o001:
-        sys.exit(
-            f"Learners could not get into {path}, and the kit that they run is there.\n"
-            "Put the checkout where everybody may read it, such as /opt/event-store."
-        )
+if closed := closed_to_learners():
+    sys.exit(
+        f"Learners could not get into {closed}, and they run the kit with what is in there.\n"
+        "Put the checkout where everybody may read it, such as /opt/event-store, and make .venv with a Python that"
+        " everybody may run: make .venv/hub PYTHON=/usr/bin/python3"
+    )
 
 c = get_config()  # noqa: F821
 

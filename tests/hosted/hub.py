@@ -13,6 +13,10 @@ import httpx
 import websocket
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.append(str(CHECKOUT / "deploy"))
+
+from reach import closed_to_learners  # noqa: E402
+
 CONFIG = CHECKOUT / "deploy" / "jupyterhub" / "jupyterhub_config.py"
 PROXY = CHECKOUT / ".venv" / "node_modules" / ".bin" / "configurable-http-proxy"
 PATIENCE = 90  # seconds; nothing here takes as long on a machine that is not overloaded
@@ -29,7 +33,10 @@ def missing() -> str | None:
         import jupyterhub  # noqa: F401
     except ImportError:
         return "no JupyterHub is installed: make .venv/hub"
-    return None if PROXY.exists() else "the hub's proxy is not installed: make .venv/hub"
+    if not PROXY.exists():
+        return "the hub's proxy is not installed: make .venv/hub"
+    closed = closed_to_learners()
+    return closed and f"a hub's learners cannot get into {closed}"
 
 
 class Hub:
