@@ -4,6 +4,7 @@ In a notebook, `from workshop.conformance import conformance` and then `conforma
 `python -m workshop.conformance` or `python -m workshop.conformance eventstore`. It takes about a minute.
 """
 
+import argparse
 import json
 import os
 import re
@@ -153,7 +154,7 @@ def _run_group(store: str, files: Iterable[str], brief: bool = False) -> list[di
 def arguments(store: str, files: Iterable[str], outcomes: Path) -> list[str]:
     """Return pytest's arguments to test a store on the server at DATABASE_URL."""
     return [
-        "-q", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-k", _WITHOUT,
+        "-q", "--color=no", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-k", _WITHOUT,
         "-p", "tests.conformance.outcomes", f"--outcomes={outcomes}", f"--store={store}", "--postgres=url",
         *(str(CHECKOUT / _FOLDER / file) for file in files),
     ]  # fmt: skip
@@ -210,8 +211,12 @@ def _sentence(test: str) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m workshop.conformance", description=__doc__.split("\n\n")[0])
+    parser.add_argument("store", nargs="?", default="my_eventstore", choices=("my_eventstore", "eventstore"))
+    parser.add_argument("only", nargs="*", metavar="G1", help="the guarantees to test; all of them if none is named")
+    given = parser.parse_args()
     try:
-        report = conformance(*sys.argv[1:])  # type: ignore[arg-type]
+        report = conformance(given.store, *given.only)
     except WorkshopError as error:
         sys.exit(str(error))
     print(report)

@@ -139,11 +139,13 @@ def _parts(report: "Conformance") -> list[str]:
     """Return which parts of a store are the learner's, and which the reference's, and why."""
     if not report.parts:
         return []
-    yours = [str(part) for part in report.parts if part.yours]
+    yours = [str(part) for part in report.parts if part.yours and part.tested]
+    untested = [str(part) for part in report.parts if not part.tested]
     unsolved = [str(part) for part in report.parts if part.exercise and not part.yours]
     others = [str(part) for part in report.parts if not part.exercise and not part.yours]
     return [
         f"Yours: {', '.join(yours) or 'nothing yet'}.",
+        *([f"Yours, and tested by their exercises alone: {', '.join(untested)}."] if untested else []),
         *([f"From the reference, until you solve the exercise: {', '.join(unsolved)}."] if unsolved else []),
         f"From the reference, because no exercise asks for it: {', '.join(others)}; and in Python what surrounds your "
         "functions: event types, arguments, errors, subscriptions.",

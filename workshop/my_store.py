@@ -20,6 +20,8 @@ import eventstore
 from eventstore import ANY, NO_STREAM, Appended, EventStore, EventTypes, Projection, WrongExpectedVersion
 from eventstore.arguments import AnyVersion, check_stream_id, check_version
 from eventstore.errors import own_errors
+from eventstore.reader import Reader
+from eventstore.records import LogPosition
 
 from . import kept
 from .errors import WorkshopError
@@ -34,6 +36,7 @@ FUNCTIONS = {
     "06.3": ("append_and_project", "EventStore.append"),
     "06.4": ("rebuild_read_model", "rebuild"),
     "07.3": ("aggregate_with_snapshots", "aggregate_with_snapshots"),
+    "08.3": ("handle_next", "Reader.handle_next"),
 }
 
 
@@ -46,12 +49,14 @@ class Part:
         function: the function's name, "" for SQL.
         exercise: the last exercise about it, "" where no exercise asks for it.
         yours: whether it is the learner's.
+        tested: whether the conformance tests run it; an answer that no part of a store is has its own check alone.
     """
 
     file: str
     function: str
     exercise: str
     yours: bool
+    tested: bool = True
 
     def __str__(self) -> str:
         exercise = f" ({self.exercise})" if self.exercise else ""
@@ -205,6 +210,10 @@ class Parts:
             if path.is_file() and _is_finished(path, exercise):
                 self.functions[name] = _load(path, name)
             self.parts.append(Part(exercise.keeps, name, exercise_id, name in self.functions))
+        tested = {part.file for part in self.parts}
+        for exercise in EXERCISES.values():
+            if exercise.keeps not in tested and kept.exercise_of(folder / exercise.keeps) == exercise.id:
+                self.parts.append(Part(exercise.keeps, "", exercise.id, yours=True, tested=False))
 
     def open(
         self, connection: psycopg.Connection, types: EventTypes, projections: Iterable[Projection] = ()
@@ -213,6 +222,20 @@ class Parts:
         if not self.own_scripts and not self.functions:
             return EventStore(connection, types, projections)
         return YourStore(self, connection, types, projections)
+
+    def reader(self) -> type[Reader]:
+        """Return what a subscription reads with: the reference's reader, with the learner's handle_next in it."""
+        handle_next = self.functions.get("handle_next")
+        if handle_next is None:
+            return Reader
+
+        class YourReader(Reader):
+            def handle_next(self, size: int) -> tuple[int, LogPosition]:
+                position = self.log.settled_position()  # before, so that nothing that comes meanwhile seems handled
+                hand_over = lambda _, events: self._hand_over(events)  # noqa: E731 -- what the learner calls handler
+                return handle_next(self.log, self.name, hand_over, size, **self.wanted), position
+
+        return YourReader
 
     def function(self, name: str) -> Callable:
         """Return a function of eventstore, or the learner's in its place."""

@@ -31,3 +31,10 @@ def open_on(parts: Parts | None) -> Callable[..., EventStore]:
 def function(parts: Parts | None) -> Callable[[str], Callable]:
     """Return a function of the store under test, by its name in eventstore."""
     return parts.function if parts else lambda name: getattr(eventstore, name)
+
+
+@pytest.fixture(autouse=True)
+def subscriptions_read_with(parts: Parts | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have subscriptions of this process read with the learner's handle_next, where it is solved."""
+    if parts:
+        monkeypatch.setattr("eventstore.subscriptions.Reader", parts.reader())

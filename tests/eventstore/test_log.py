@@ -362,3 +362,11 @@ def test_nothing_is_skipped_whatever_happens_between_a_readers_steps(store, new_
 )
 def test_in_another_order_of_the_steps_events_are_skipped(store, new_store, function, appends):
     assert read_stopped_at_the_gate(store, new_store, function, appends) == [1, 3]
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_who_reads_the_log_in_a_transaction_that_sees_the_past_is_told_what_to_do(store, level):
+    with pytest.raises(psycopg.DatabaseError, match=level.lower()) as caught, store.connection.transaction():
+        store.connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        store.read_all()
+    assert "READ COMMITTED" in str(caught.value)

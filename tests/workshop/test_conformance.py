@@ -116,6 +116,37 @@ def test_the_line_that_makes_the_log_whole_is_named(key: str, line: str, solve, 
     assert f"\n    {line}" in row.message and "Notebook 08 explains it." in row.message
 
 
+def test_a_handle_next_that_passes_by_open_appends_is_found(solve, change, report) -> None:
+    solve("08.3")
+    assert report("G10").guarantees["G10"].outcome == "met"
+    change("reader.py", ".settled\n", ".drawn\n")
+    row = report("G10").guarantees["G10"]
+    assert row.outcome == "missed" and "Look at reader.py: handle_next (08.3)." in row.message
+
+
+def test_refusals_in_the_learners_own_words_count(solve, change, report) -> None:
+    solve("08.2")
+    refusal = "IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN RAISE EXCEPTION 'not here'; END IF;"
+    change("schema/70_settled_position.sql", "BEGIN\n", f"BEGIN\n    {refusal}\n")
+    assert report("G8").guarantees["G8"].outcome == "met"
+
+
+def test_answers_that_are_no_part_of_a_store_are_told(solve, report) -> None:
+    solve("02.5", "08.4")
+    told = repr(report("G2"))
+    assert "Yours: schema/50_read_stream.sql (02.5)." in told
+    assert "Yours, and tested by their exercises alone: follow.py (08.4)." in told
+
+
+def test_what_a_learner_installs_is_enough() -> None:
+    lines = (CHECKOUT / "requirements-dev.txt").read_text().splitlines()
+    for_developers = {line.split("~=")[0] for line in lines if "~=" in line}
+    assert for_developers
+    imports = (line for file in (*CONFORMANCE.glob("*.py"), *CONFORMANCE.parent.glob("*.py"))
+               for line in file.read_text().splitlines() if line.startswith(("import ", "from ")))  # fmt: skip
+    assert not for_developers & {line.split()[1].split(".")[0] for line in imports}
+
+
 def test_with_nothing_solved_all_is_the_reference(report) -> None:
     told = report("G2")
     assert told.guarantees["G2"].outcome == "met"
