@@ -24,7 +24,7 @@ def my_eventstore(
     monkeypatch.setenv("DATABASE_URL", postgres.url)
     monkeypatch.setenv("MY_EVENTSTORE", str(folder))
     kept.folder.cache_clear()
-    progress_schema = sql.Identifier(log._schema(owner.info.user))
+    progress_schema = sql.Identifier(log._schema(owner.info.user, None))
     yield folder
     kept.folder.cache_clear()
     forget()

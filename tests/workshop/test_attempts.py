@@ -189,6 +189,15 @@ def test_what_cannot_be_recorded_is_a_line_and_no_error(said: Said, owner: psyco
         progress()
 
 
+def test_a_restart_of_the_server_costs_progress_nothing(postgres: Server) -> None:
+    failing("01.2")
+    with postgres.connect() as observer:
+        for ask in (attempts.progress, lambda: attempts._log(server_url()).read()):
+            pid = attempts._log(server_url())._database.connection.info.backend_pid
+            observer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            assert len(ask()) == 1
+
+
 # In a room
 
 
@@ -282,6 +291,29 @@ def test_an_answer_of_the_rooms_that_got_lost_doubles_nothing(
         eventually(lambda: len(known(room)) == 3)
         assert same(known(room), recorded())
         forget()
+
+
+def test_what_the_room_refuses_is_not_called_sent(room: ScratchRoom, said: Said) -> None:
+    """A later version of the kit may have exercises, and events, that this room knows nothing of."""
+    refused = f"Refused by the room {room.name}, which is of another version of this kit (tell your instructor)"
+    assert attempts.record("100.1", None).startswith(f"{refused}: exercise 100.1, attempt 1, passed.")
+    with pytest.raises(WorkshopError, match="Refused by the room .*\n.*your screen"):
+        attempts.share("100.1", "SELECT 1")
+    assert attempts.record("01.2", None).startswith(f"Sent to the room {room.name}: exercise 01.2")
+    assert [each.event for each in known(room)] == [ExercisePassed("01.2", 1)]
+
+
+def test_who_moves_from_a_laptop_to_a_hub_goes_on_there(room: ScratchRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a hub answers are kept in another folder; the learner's database, and so their attempts, are the same."""
+    monkeypatch.delenv("MY_EVENTSTORE")
+    kept.folder.cache_clear()
+    failing("01.2")
+    forget()
+    monkeypatch.setenv("MY_EVENTSTORE", "/home/ada/event-store/my_eventstore")
+    kept.folder.cache_clear()
+    failing("01.2")
+    assert [event.attempt for event in events()] == [1, 2]
+    assert same(known(room), recorded())
 
 
 def test_a_room_made_anew_hears_it_all_again(room: ScratchRoom) -> None:

@@ -162,7 +162,7 @@ def test_what_is_kept_counts_where_the_log_was_lost_with_its_server(
 ) -> None:
     for exercise_id in ("01.2", "02.3", "02.4"):  # the answer to 02.4 takes the place of that to 02.3
         check(exercise_id, right_answer(exercise_id))
-    owner.execute(f"DROP SCHEMA {log._schema(owner.info.user)} CASCADE")
+    owner.execute(f"DROP SCHEMA {log._schema(owner.info.user, None)} CASCADE")
     forget()
     (my_eventstore / "domain.py").write_bytes(b"\xff\xfe\x00")  # what is no text is no answer
     said()

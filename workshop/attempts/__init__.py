@@ -67,7 +67,7 @@ def record(exercise_id: str, failed_check: str | None) -> str:
         failed_check: the name of the check that it failed on, None where it passed.
 
     Returns:
-        A line for the learner: what was sent to the room. Empty where there is no room.
+        A line for the learner: what was sent to the room, or why it was not. Empty where there is no room.
     """
     if kept.is_passing():
         return ""
@@ -91,7 +91,7 @@ def share(exercise_id: str, answer: str) -> str:
         A line for the learner: where it was sent.
 
     Raises:
-        WorkshopError: there is no room, the answer is too long, or it could not be recorded.
+        WorkshopError: there is no room, it refuses the answer, the answer is too long, or it could not be recorded.
     """
     log = None if kept.is_passing() else _log(server_url())
     if log is None or not log.room:
@@ -108,7 +108,10 @@ def share(exercise_id: str, answer: str) -> str:
         _, version = log.record(ShareAnswer(exercise_id, answer))
     except (psycopg.Error, EventStoreError) as error:
         raise _unusable(error) from None
-    return f"{_send(log, version)}, for its instructor to read"
+    line = _send(log, version)
+    if version in _outbox(log).refused:
+        raise WorkshopError(f"{line}.", "Show your screen to your instructor instead.")
+    return f"{line}, for its instructor to read"
 
 
 def progress() -> Progress:
@@ -155,6 +158,9 @@ def _unusable(error: Exception) -> WorkshopError:
 def _send(log: LearnersLog, version: int) -> str:
     """Send what the room does not know up to a version; return how that went."""
     name = str(log.room).removeprefix("room_")
-    if _outbox(log).send(version):
-        return f"Sent to the room {name}"
-    return f"Kept, to be sent to the room {name} when it answers"
+    outbox = _outbox(log)
+    if not outbox.send(version):
+        return f"Kept, to be sent to the room {name} when it answers"
+    if version in outbox.refused:
+        return f"Refused by the room {name}, which is of another version of this kit (tell your instructor)"
+    return f"Sent to the room {name}"

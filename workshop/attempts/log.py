@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from threading import Lock
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from psycopg import sql
@@ -11,6 +13,8 @@ from eventstore import DuplicateEvent, EventStore, RecordedEvent, WrongExpectedV
 
 from ..database import Database, open_connection, room_of
 from .events import EVENT_TYPES, LEARNER, Progress, RecordOutcome, ShareAnswer
+
+Answer = TypeVar("Answer")
 
 _TRIES = 50  # several kernels of one learner may record at the very same moment, again and again
 
@@ -24,6 +28,7 @@ class LearnersLog:
     Attributes:
         stream_id: `learner-` and the learner's role.
         room: the database of the room that this server belongs to, None where there is no room.
+        schema: the PostgreSQL schema that it is kept in.
 
     Raises:
         WorkshopError: the server cannot be reached.
@@ -36,13 +41,14 @@ class LearnersLog:
         self.url = url
         self.stream_id = f"learner-{role}"
         self._lock = Lock()  # the outbox reads in a thread of its own
-        self._database = Database(url, _schema(role))
+        self.schema = _schema(role, self.room)
+        self._database = Database(url, self.schema)
         with self._database.connection.transaction():
             self._database.execute("SET LOCAL client_min_messages = warning")
             # Two kernels may be at it; the store takes this lock, too.
             self._database.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
-            name = sql.Identifier(self._database.schema)
-            self._database.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+            make = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.schema))
+            self._database.execute(make)
             EventStore(self._database.connection, EVENT_TYPES).create_schema()
 
     def _store(self) -> EventStore:
@@ -53,8 +59,7 @@ class LearnersLog:
 
     def read(self, from_version: int = 1) -> list[RecordedEvent]:
         """Return the learner's events."""
-        with self._lock:
-            return self._store().read_stream(self.stream_id, from_version=from_version)
+        return self._ask(lambda store: store.read_stream(self.stream_id, from_version=from_version))
 
     def record(self, command: RecordOutcome | ShareAnswer) -> tuple[object, int]:
         """Handle a command, and return the event that it led to, with its version.
@@ -91,18 +96,31 @@ class LearnersLog:
 
     def progress(self) -> Progress:
         """Return what the learner's events add up to."""
+        return self._ask(lambda store: aggregate_stream(store, self.stream_id, LEARNER.initial, LEARNER.evolve)[0])
+
+    def _ask(self, question: Callable[[EventStore], Answer]) -> Answer:
+        """Ask the event store; once more where the connection turns out to be broken: the server was restarted."""
         with self._lock:
-            return aggregate_stream(self._store(), self.stream_id, LEARNER.initial, LEARNER.evolve)[0]
+            store = self._store()
+            try:
+                return question(store)
+            except Exception:
+                if not store.connection.broken:
+                    raise
+                return question(self._store())
 
     def close(self) -> None:
         """Close the connection."""
         self._database.close()
 
 
-def _schema(role: str) -> str:
-    """Return the schema of a learner's log: one a role, and one for each other folder that answers are kept in."""
+def _schema(role: str, room: str | None) -> str:
+    """Return the schema of a learner's log: one a role, and one for each other folder that answers are kept in.
+
+    In a room there is one: a learner may move from a laptop to a hub, where the folder is another.
+    """
     parts = ["workshop_progress"]
-    if folder := os.environ.get("MY_EVENTSTORE"):
+    if (folder := os.environ.get("MY_EVENTSTORE")) and not room:
         parts.append(hashlib.sha256(folder.encode()).hexdigest()[:8])
     if role != "postgres":
         parts.append(role)

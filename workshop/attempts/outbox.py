@@ -27,11 +27,13 @@ class Outbox:
 
     Attributes:
         sent: the version up to which the room knows the learner's own stream, as far as this kernel has seen.
+        refused: the versions of events that the room does not take. They are passed over, and stay with the learner.
         failure: why the last try did not succeed, empty where it did.
     """
 
     def __init__(self, log: LearnersLog):
         self.sent = 0
+        self.refused: set[int] = set()
         self.failure = ""
         self._log = log
         self._room: psycopg.Connection | None = None
@@ -42,7 +44,7 @@ class Outbox:
         Thread(target=self._run, name="outbox", daemon=True).start()
 
     def send(self, version: int = 0) -> bool:
-        """Have everything sent; return whether the room has the events up to a version already.
+        """Have everything sent; return whether the room has the events up to a version already, but those it refused.
 
         What could not be sent is tried again and again, and so is what an earlier kernel left behind.
         """
@@ -81,10 +83,12 @@ class Outbox:
                 except (WrongExpectedVersion, DuplicateEvent):  # another kernel of this learner was faster
                     self._look()
                 except psycopg.errors.InvalidParameterValue:  # the room is of another version of the kit
+                    self.refused.add(recorded.version)
                     break
                 else:
                     self._version = row[0]  # type: ignore[index]
                     self._known.add(recorded.id)
+                    self.refused.discard(recorded.version)
             with self._moved:
                 self.sent = recorded.version
                 self._moved.notify_all()
