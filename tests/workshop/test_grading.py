@@ -268,12 +268,18 @@ def shown(course: Path, student: str, name: str) -> str:
 
 
 def faked(notebook: nbformat.NotebookNode) -> None:
-    """Do what a learner may think of who wants points and no work."""
+    """Do what a learner may think of who wants points and no work.
+
+    The kit is told that it was solved, and that the reference answer is theirs; check and grade are other functions.
+    """
     for each in notebook.cells:
         if each.cell_type == "code" and each.metadata.get("nbgrader", {}).get("solution"):
             each.source += (
                 "\ncheck = lambda *given: print('solved')\ngrade = lambda *given: 3"
-                "\nfrom workshop import kept\nkept.record_attempt('02.1', True)"
+                "\nfrom workshop import answers, attempts, exercises, kept"
+                "\nattempts.record('02.1', None)"
+                "\nkept.keep(exercises.EXERCISES['02.1'], answers.reference_answer('02.1'))"
+                "\nprint('faked:', kept.kept(exercises.EXERCISES['02.1']) is not None)"
             )
     cell(notebook, "grade-02-1").source = "2"
     cell(notebook, "grade-02-2").metadata["nbgrader"]["points"] = 100
@@ -324,6 +330,8 @@ def test_right_half_right_untouched_and_faked_submissions_get_their_points(tmp_p
         "d_faked": (nothing | {"grade-02-4": None}, 13),  # for a cell that is gone nbgrader asks the instructor
         "e_as_it_comes": (nothing | {each: full[each] for each in ("grade-02-1", "grade-02-5")}, 13),
     }
+    faking = shown(course, "d_faked", name)  # it came to its end, each time
+    assert faking.count("faked: True") == len(NOTEBOOKS[name]) and "AttributeError" not in faking
     # No submission builds on the answers of another, nor on those of whoever grades.
     assert "02.1 (yours)" in shown(course, "a_right", name)
     assert "02.1 (the reference)" in shown(course, "c_untouched", name)
