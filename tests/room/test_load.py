@@ -2,7 +2,7 @@
 
 import pytest
 
-from .load.__main__ import PACE, percentile_95, seconds_alone, seconds_at_once
+from .load.__main__ import PACE, percentile_95, seconds_alone, seconds_at_once, seconds_to_a_verdict
 from .load.proof import nothing_is_lost, nothing_is_seen_by_another, the_dashboard_agrees
 from .load.session import Session, session
 
@@ -13,6 +13,10 @@ def keeps_what_it_has_to(done: Session) -> None:
     the_dashboard_agrees(done)
     killed = sum(learner.notes.killed for learner in done.learners)
     assert killed >= len(done.learners) // 5 and done.away  # it was no quiet hour
+    # Those who were disturbed are in the second figure: there is one for each answer, a new kernel's start in it.
+    assert len(seconds_to_a_verdict(done)) == sum(len(learner.script) for learner in done.learners)
+    for learner in done.learners:
+        assert max(learner.notes.waited) > max(learner.notes.seconds) + (0.5 if learner.notes.killed else 0.0)
 
 
 def test_a_room_of_three_keeps_what_it_has_to() -> None:

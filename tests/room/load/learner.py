@@ -55,7 +55,8 @@ class Notes:
     Attributes:
         seen: the attempts that the screen called sent, or kept to be sent, in order.
         unclear: exercise and outcome of attempts whose verdict never came: the kernel was killed, the server was down.
-        seconds: what each check took whose verdict came.
+        seconds: what each try took that brought a verdict.
+        waited: from the first try of each answer to its verdict: tries without one, and new kernels, are in it.
         kept: attempts that were not sent at once.
         killed, repeated: kernels that were killed, checks that were repeated as no verdict came.
         wrong: outcomes that should have been others.
@@ -64,6 +65,7 @@ class Notes:
     seen: list[Attempt] = field(default_factory=list)
     unclear: list[tuple[str, str | None]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
     kept: int = 0
     killed: int = 0
     repeated: int = 0
@@ -118,11 +120,13 @@ class Learner:
             if step.notebook != self._notebook:
                 self.kernel.run(_ANOTHER_KERNEL)
                 self._begin(step.notebook)
+            tried = time.perf_counter()
             if step.exercise.id == self._killed_at:
                 self._killed_at = None
                 self.cpu += self._is_killed(step) - before
                 before = self.kernel.cpu()
             self._check(step)
+            self.notes.waited.append(time.perf_counter() - tried)
         self.cpu += self.kernel.cpu() - before
 
     def leave(self) -> None:
