@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import nbformat
+import psycopg
 import pytest
 from nbclient import NotebookClient
 from psycopg.types.json import Jsonb
 
+from workshop import check
 from workshop.dashboard import AGENDAS, Agenda, Dashboard, RoomModel, dashboard
 from workshop.dashboard.page import show_room
 from workshop.dashboard.read_model import FailedCheck, Stuck
@@ -20,8 +22,9 @@ from workshop.exercises import EXERCISES
 
 from ..postgres import Server
 from ..subscribing import eventually
+from .answers import right_answer, wrong_answer
 from .rooms import ScratchRoom
-from .simulated_room import FAST_TRACK, LEARNERS, label, play, script
+from .simulated_room import FAST_TRACK, LEARNERS, Outcome, label, play, script
 
 Open = Callable[..., Dashboard]
 
@@ -92,7 +95,8 @@ def test_the_grid_says_what_each_learner_passed_and_how_often_they_failed(room: 
 
 
 def test_who_has_been_stuck_on_what_for_how_long(room: ScratchRoom, look: Open) -> None:
-    stuck = look(room).model.stuck(room.now)  # type: ignore[attr-defined]
+    now = room.now  # type: ignore[attr-defined]
+    stuck = look(room).model.stuck(now, now - timedelta(minutes=36))
     assert stuck == [
         Stuck(
             learner=room.role(LEARNERS[number]), exercise_id=FAST_TRACK[number // 5], minutes=4 + number,
@@ -126,7 +130,8 @@ def test_the_pace_against_the_agenda(room: ScratchRoom, look: Open) -> None:
     shown = str(show_room(room.name, board.model, board._agenda, board._began, now, "shown"))
     assert "Pace: 18 min behind" in shown  # 02.1, the third one, was to end at minute 27
     assert "Minute 45 of 60: 03.2" in shown and "Due by now: 6 of 9 exercises." in shown
-    assert "Half of those at work have 2 or more." in shown and "28 of 30 learners have tried something" in shown
+    assert "Half of those at work have 2 or more." in shown
+    assert "28 of 30 learners have tried something, since " in shown
 
 
 def test_a_failure_after_the_pass_changes_nothing(small: ScratchRoom, look: Open) -> None:
@@ -134,7 +139,8 @@ def test_a_failure_after_the_pass_changes_nothing(small: ScratchRoom, look: Open
     attempt(small, "ada", "01.2", "A check")
     model = look(small).model
     assert model.work(small.role("ada"), "01.2").passed
-    assert model.stuck(datetime.now(UTC)) == [] and model.most_failed(datetime.now(UTC)) == []
+    now = datetime.now(UTC)
+    assert model.stuck(now, model.began(now)) == [] and model.most_failed(now) == []
 
 
 def test_events_that_are_handed_over_twice_count_once(room: ScratchRoom, look: Open) -> None:
@@ -148,6 +154,33 @@ def test_events_that_are_handed_over_twice_count_once(room: ScratchRoom, look: O
         twice.project(owner, events[:30])
         twice.project(owner, events)
     assert twice.learners == once.learners and twice._work == once._work
+
+
+def test_a_rehearsal_is_not_the_beginning(small: ScratchRoom, look: Open) -> None:
+    """The day before, somebody tried whether it works, and left a failure; the course begins with the next attempt."""
+    play(small, [Outcome("ada", 960, "01.1"), Outcome("ada", 951, "01.2", "A check")])
+    model = look(small).model
+
+    def shown(now: datetime, began: datetime | None = None) -> str:
+        return str(show_room(small.name, model, Agenda("half a day"), began, now, "shown"))
+
+    now = datetime.now(UTC)
+    early = shown(now)
+    assert "0 of 2 learners have tried something, not begun" in early
+    assert "Minute 0 of 210" in early and "Pace: on time" in early
+    assert "Stuck, the longest first: 0" in early
+    attempt(small, "bo", "00.1", "A check")
+    model = look(small).model
+    now = model.began(datetime.now(UTC)) + timedelta(minutes=12)
+    late = shown(now)
+    assert "1 of 2 learners have tried something, since " in late and "Minute 12 of 210" in late
+    assert "Pace: 2 min behind" in late and "Stuck, the longest first: 1\n  bo  00.1  12 min" in late
+    assert "Minute 36 of 210: notebook 02\n" in shown(now + timedelta(minutes=24))
+    # A break is no end, and what the instructor says goes; who came early is there all the same.
+    assert "Minute 119 of 210" in shown(now + timedelta(minutes=107))
+    said = shown(now, now - timedelta(minutes=5))
+    assert "Minute 5 of 210" in said and "1 of 2 learners" in said and "Stuck, the longest first: 1" in said
+    assert "2 of 2 learners" in shown(now, now - timedelta(minutes=1000))
 
 
 # Live
@@ -241,6 +274,35 @@ def test_dashboards_leave_nothing_in_the_log(small: ScratchRoom, look: Open) -> 
         assert owner.execute(names).fetchall() == [("somebodys",)]
 
 
+# Without a room
+
+
+def test_without_a_room_it_shows_what_you_have_tried(said: Callable[[], str]) -> None:
+    """From your own log, live; it leaves nothing there, and goes on where it is called again."""
+    check("01.2", wrong_answer("01.2"))
+    board = dashboard(agenda="a full day")
+    eventually(lambda: line_of(board, "you").split()[2] == "✗1")
+    shown = str(board.page())
+    assert shown.startswith("Your attempts · live · ") and "Stuck, the longest first: 1" in shown
+    assert "learners have" not in shown and "those at work" not in shown
+    check("01.2", right_answer("01.2"))
+    eventually(lambda: line_of(board, "you").split()[2] == "✓", within=1)
+    assert str(board.answers()) == "Nobody has shared an answer."
+    again = dashboard()
+    eventually(lambda: line_of(again, "you").split()[1] == "✓")
+    assert "Stopped." in str(board.page())
+    again.stop()
+    with psycopg.connect(again._url) as connection:
+        again._use_schema(connection)
+        assert connection.execute("SELECT name FROM subscriptions").fetchall() == []
+
+
+def test_without_a_room_and_an_attempt_you_are_there(said: Callable[[], str]) -> None:
+    board = dashboard()
+    assert "· not begun" in str(board.page()) and set(line_of(board, "you").split()) == {"·"}
+    board.stop()
+
+
 # How it is shown
 
 
@@ -267,7 +329,7 @@ def test_what_learners_send_is_text_and_never_html(small: ScratchRoom, look: Ope
 
 def test_an_empty_room(small: ScratchRoom, look: Open) -> None:
     shown = str(look(small).page())
-    assert "0 of 2 learners have tried something" in shown and "Stuck, the longest first: 0" in shown
+    assert "0 of 2 learners have tried something, not begun" in shown and "Stuck, the longest first: 0" in shown
     assert "Failed most in the last 10 minutes: nothing" in shown
 
 
@@ -363,7 +425,7 @@ def test_the_notebook_runs(room: ScratchRoom, postgres: Server) -> None:
     notebook = nbformat.read(CHECKOUT / "instructors/dashboard.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     for cell in notebook.cells:
-        cell.source = cell.source.replace('"oslo", agenda', f'"{room.name}", {postgres.url!r}, agenda')
+        cell.source = cell.source.replace('"oslo",', f'"{room.name}", {postgres.url!r},')
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": CHECKOUT / "instructors"}}).execute()
     board, answers, code = (cell.outputs[0] for cell in notebook.cells if cell.cell_type == "code")
     assert "of 30 learners have tried something" in board.data["text/html"]

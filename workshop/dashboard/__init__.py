@@ -14,15 +14,18 @@ from uuid import uuid4
 
 import psycopg
 from IPython.display import display
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from eventstore import Subscription
 
 from ..attempts import EVENT_TYPES
+from ..attempts.log import LearnersLog
 from ..database import open_connection, server_url
 from ..display import Shown
 from ..errors import WorkshopError
 from .agenda import AGENDAS, Agenda
+from .hold_ups import LOOK, HoldUps
 from .page import NAMES, show_answers, show_room
 from .read_model import RoomModel
 
@@ -36,16 +39,22 @@ _showing: "Dashboard | None" = None
 
 
 def dashboard(
-    room: str, server: str | None = None, *, agenda: Any = "one hour", began: Any = None, names: str = "shown"
+    room: str | None = None,
+    server: str | None = None,
+    *,
+    agenda: Any = "one hour",
+    began: Any = None,
+    names: str = "shown",
 ) -> "Dashboard":
     """Show a room, live. Call it again to show it otherwise: the one before ends.
 
     Args:
-        room: the name of the room.
+        room: the name of the room; without it, what you have tried yourself is shown, from your own log.
         server: the URL of its PostgreSQL, as the role that made the room; without it, that of WORKSHOP_ADMIN_URL, or
-            the server of the notebooks.
+            the server of the notebooks, where your own log is, too.
         agenda: "one hour", "half a day", "a full day", or a list of your own: see Agenda.
-        began: when the room began, such as "14:05" or a datetime; without it, the moment of the first attempt.
+        began: when the room began, such as "14:05" or a datetime; without it, the moment of the first attempt, or of
+            the first after two hours in which nobody tried anything.
         names: "shown", "initials" or "numbers", where a room may not want to be shown by name.
 
     Returns:
@@ -55,7 +64,7 @@ def dashboard(
         WorkshopError: there is no such room, its log cannot be read, or an argument is none.
     """
     global _showing
-    server = server or os.environ.get("WORKSHOP_ADMIN_URL") or server_url()
+    server = server or (room and os.environ.get("WORKSHOP_ADMIN_URL")) or server_url()
     board = Dashboard(room, server, Agenda(agenda), _moment(began), names)
     if _showing:
         _showing.stop()
@@ -65,22 +74,24 @@ def dashboard(
 
 
 class Dashboard:
-    """A room as it is now.
+    """A room as it is now, or one learner's own log.
 
     Attributes:
         model: the read model.
     """
 
-    def __init__(self, room: str, server: str, agenda: Agenda, began: datetime | None = None, names: str = "shown"):
+    def __init__(
+        self, room: str | None, server: str, agenda: Agenda, began: datetime | None = None, names: str = "shown"
+    ):
         if names not in NAMES:
             raise WorkshopError(f"names={names!r} is none of {', '.join(NAMES)}.", 'Write names="shown", for one.')
         self.room = room
-        self.model = RoomModel()
+        url, self._schema, self._learner = _own_log(server) if room is None else (_log_of(room, server), "room", None)
+        self.model = RoomModel(self._learner)
+        self._hold_ups = HoldUps()
         self._agenda, self._began, self._names = agenda, began, names
         self._label = f"dashboard_{uuid4().hex[:8]}"
-        self._url = make_conninfo(
-            _log_of(room, server), application_name=self._label, keepalives_idle=10, keepalives_interval=5
-        )
+        self._url = make_conninfo(url, application_name=self._label, keepalives_idle=10, keepalives_interval=5)
         self._clock = timedelta()  # how far the server's clock is ahead of ours
         self._problem = ""  # why it is not live, if it is not
         self._lock = Lock()  # the model changes in one thread, and is drawn in another
@@ -93,6 +104,8 @@ class Dashboard:
                 f"The log of room {room!r} cannot be read: {_line(error)}",
                 "Connect as the role that made the room, and make sure that it was made to the end.",
             ) from None
+        if room is not None:
+            Thread(target=self._keep_the_way_clear, name="hold_ups", daemon=True).start()
 
     def show(self) -> None:
         """Show the room below the cell that runs, and keep that up to date until stop() is called."""
@@ -109,7 +122,9 @@ class Dashboard:
             problem = f"Ended: {_line(error)} Run this cell again."
         now = datetime.now(UTC) + self._clock
         with self._lock:
-            return show_room(self.room, self.model, self._agenda, self._began, now, self._names, problem)
+            return show_room(
+                self.room, self.model, self._agenda, self._began, now, self._names, problem, self._hold_ups
+            )
 
     def answers(self) -> Shown:
         """Return the answers that learners shared."""
@@ -125,7 +140,8 @@ class Dashboard:
             with suppress(Exception):  # the room may be gone
                 self._subscription.stop()
             with suppress(WorkshopError, psycopg.Error), open_connection(self._url) as connection:
-                connection.execute("DELETE FROM room.subscriptions WHERE name = %s", (self._label,))
+                self._use_schema(connection)
+                connection.execute("DELETE FROM subscriptions WHERE name = %s", (self._label,))
 
     def _project(self, connection: psycopg.Connection, events: Any) -> None:
         """The handler of the subscription."""
@@ -151,7 +167,7 @@ class Dashboard:
 
     def _enter(self, connection: psycopg.Connection) -> None:
         """See what is there before there are events to handle."""
-        connection.execute("SET search_path = room")
+        self._use_schema(connection)
         (now,) = connection.execute("SELECT clock_timestamp()").fetchone()  # type: ignore[misc]
         self._clock = now - datetime.now(UTC)
         # Dashboards whose kernel was killed: appends would go on to notify them.
@@ -162,8 +178,25 @@ class Dashboard:
         new = connection.execute("INSERT INTO subscriptions (name) VALUES (%s) ON CONFLICT DO NOTHING", (self._label,))
         with self._lock:
             if new.rowcount:  # the first time, or the room was made anew meanwhile
-                self.model = RoomModel()
+                self.model = RoomModel(self._learner)
             self.model.project(connection, ())
+
+    def _use_schema(self, connection: psycopg.Connection) -> None:
+        connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self._schema)))
+
+    def _keep_the_way_clear(self) -> None:
+        """Look who holds up the log, on a connection of its own: that of the subscription waits for events."""
+        url = make_conninfo(self._url, application_name="hold_ups")
+        while not self._stopping.is_set():
+            # The subscription tells that there is no connection.
+            with suppress(WorkshopError, psycopg.Error), open_connection(url) as connection:
+                self._hold_ups = hold_ups = HoldUps()
+                while not self._stopping.wait(LOOK):
+                    before = hold_ups.held_by
+                    hold_ups.look(connection)
+                    if hold_ups.held_by != before:
+                        self._changed.set()
+            self._stopping.wait(LOOK)
 
     def _keep_drawing(self, handle: Any) -> None:
         while not self._stopping.is_set():
@@ -172,6 +205,22 @@ class Dashboard:
             handle.update(self.page())
             self._stopping.wait(_REST)
         handle.update(self.page())
+
+
+def _own_log(server: str) -> tuple[str, str, str]:
+    """Return the URL of a learner's own log, its schema, and who the learner is.
+
+    Raises:
+        WorkshopError: it cannot be opened.
+    """
+    try:
+        log = LearnersLog(server)  # it makes what is not there yet
+    except psycopg.Error as error:
+        raise WorkshopError(
+            f"The record of your attempts cannot be used: {_line(error)}", "Run the first code cell of a notebook."
+        ) from None
+    log.close()
+    return log.url, log.schema, log.stream_id.removeprefix("learner-")
 
 
 def _log_of(room: str, server: str) -> str:

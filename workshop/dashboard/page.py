@@ -7,11 +7,12 @@ from statistics import median_low
 from ..display import Shown
 from ..exercises import EXERCISES
 from .agenda import Agenda
+from .hold_ups import HoldUps
 from .read_model import RoomModel, Work
 
 NAMES = ("shown", "initials", "numbers")
 _LISTED = 6  # in a panel
-_NARROW = 16  # exercises: with fewer, learners stand in two columns, and larger
+_NARROW = 12  # exercises: with fewer, the grid is larger, and more than a few learners stand in two columns
 _LEGEND = (
     "✓ passed &emsp; ✗3 failed three times so far &emsp; · not tried &emsp; framed: tried last"
     " &emsp; underlined: due by now"
@@ -24,14 +25,15 @@ _STYLE = """
         font-family: var(--jp-content-font-family, sans-serif) }
 .room .page { font-size: clamp(11px, 1.05cqw, 22px); line-height: 1.3; padding: .2em .4em }
 .room .line { display: flex; justify-content: space-between; gap: 1em; font-size: 1.15em; margin-bottom: .4em }
-.room .panels { display: grid; grid-template-columns: 4fr 6fr 6fr; gap: .7em; margin-bottom: .7em }
+.room .panels { display: grid; grid-template-columns: 4fr 7fr 5fr; gap: .7em; margin-bottom: .7em }
 .room .panel { border: 2px solid color-mix(in srgb, currentColor 45%, transparent); border-radius: 4px;
                padding: .3em .7em; min-width: 0 }
 .room .head { font-weight: 700 }
 .room .large { font-size: 1.9em; font-weight: 700; line-height: 1.2 }
-.room .item { display: grid; grid-template-columns: 6.5em 3em 4.5em 3em minmax(0, 1fr); column-gap: .4em }
+.room .item { display: grid; grid-template-columns: 8.5em 2.8em 4em 2.5em minmax(0, 1fr); column-gap: .4em }
 .room .check { display: grid; grid-template-columns: 6.5em 3em minmax(0, 1fr); column-gap: .4em }
 .room .item > *, .room .check > * { white-space: nowrap; overflow: hidden; text-overflow: ellipsis }
+.room .check > :last-child { white-space: normal }
 .room .grids { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 2em }
 .room .narrow .panels { font-size: 1.1em }
 .room .narrow .grids { font-size: 1.2em }
@@ -41,6 +43,7 @@ _STYLE = """
 .room table.grid th, .room table.grid td { text-align: center; padding: 0; border: none; white-space: nowrap;
                    background: none; font-size: inherit; line-height: 1.32; max-width: none }
 .room table.grid th.name { text-align: left; width: 8em; overflow: hidden; text-overflow: ellipsis }
+.room .narrow table.grid th.name { width: 10em }
 .room table.grid th.due { text-decoration: underline; text-underline-offset: .15em; text-decoration-thickness: 2px }
 .room table.grid tr { background: none !important }
 .room table.grid td { border-radius: 3px; box-sizing: border-box; border: 2px solid transparent }
@@ -57,23 +60,42 @@ _STYLE = """
 
 
 def show_room(
-    room: str, model: RoomModel, agenda: Agenda, began: datetime | None, now: datetime, names: str, problem: str = ""
+    room: str | None,
+    model: RoomModel,
+    agenda: Agenda,
+    began: datetime | None,
+    now: datetime,
+    names: str,
+    problem: str = "",
+    hold_ups: HoldUps | None = None,
 ) -> Shown:
     """Show a room.
 
     Args:
-        began: when it began; None for the moment of the first event.
+        room: its name; None where it is one learner's own log.
+        began: when it began; None for what the model knows of that.
         now: by the server's clock.
         names: one of NAMES.
         problem: why this is not live; empty where it is.
+        hold_ups: who keeps it from being live.
     """
     called = _called(room, model, names)
     exercises = agenda.exercises or list(EXERCISES)
-    began = began or model.began
+    # Who came early was there before what the instructor calls the beginning.
+    since = min(filter(None, (began, model.began(now))), default=None)
+    began = began or since
     minute = (now - began).total_seconds() / 60 if began else 0.0
-    head = f"Room {room} · {'not live' if problem else 'live'} · {now.astimezone():%H:%M:%S}"
-    tried = f"{len(model.active())} of {len(model.learners)} learners have tried something"
-    panels = [_pace(model, agenda, exercises, minute), _stuck(model, now, called), _most_failed(model, now)]
+    problem = problem or _held_up(room, hold_ups, called)
+    title = "Your attempts" if room is None else f"Room {room}"
+    head = f"{title} · {'not live' if problem else 'live'} · {now.astimezone():%H:%M:%S}"
+    active = model.active(since)
+    tried = "" if room is None else f"{len(active)} of {len(model.learners)} learners have tried something, "
+    tried += f"since {since.astimezone():%H:%M}" if since else "not begun"
+    panels = [
+        _pace(model, agenda, exercises, minute, active),
+        _stuck(model, now, since, called),
+        _most_failed(model, now),
+    ]
     text = [f"{head} · {tried}", *filter(None, [problem])]
     for title, large, rows in panels:
         text += ["", f"{title}: {large}" if large else title, *("  " + "  ".join(row) for row in rows)]
@@ -82,19 +104,32 @@ def show_room(
         signs = (_sign(model.work(learner, each))[1] for each in exercises)
         text.append(f"{name:<16}" + "".join(f"{sign:>6}" for sign in signs))
     due = set(exercises[: agenda.due(minute)]) if agenda.exercises else set()
-    narrow = len(exercises) < _NARROW and len(called) > _LISTED
+    narrow = len(exercises) < _NARROW
+    columns = _columns(called, 2 if narrow and len(called) > _LISTED else 1)
     html = (
         f'{_STYLE}<div class="room"><div class="page {"narrow" if narrow else "wide"}">'
         f'<div class="line"><span class="head">{escape(head)}</span><span>{escape(tried)}</span></div>'
         + (f'<div class="problem">{escape(problem)}</div>' if problem else "")
         + f'<div class="panels">{"".join(map(_panel, panels))}</div><div class="grids">'
-        + "".join(_grid(model, exercises, part, due) for part in _columns(called, 2 if narrow else 1))
+        + "".join(_grid(model, exercises, part, due) for part in columns)
         + f"</div><div>{_LEGEND}</div></div></div>"
     )
     return Shown("\n".join(text), html)
 
 
-def show_answers(room: str, model: RoomModel, names: str) -> Shown:
+def _held_up(room: str | None, hold_ups: HoldUps | None, called: dict[str, str]) -> str:
+    """Return who keeps the log from being read to its end, and what becomes of that; empty where nobody does."""
+    if hold_ups is None or not hold_ups.held_by:
+        return ""
+    who = " and ".join(called.get(learner, learner) for learner in hold_ups.held_by)
+    return f"Held up by {who}: a lock in the room's log is kept, and what came after it cannot be shown yet. " + (
+        "That connection is being ended."
+        if hold_ups.may_end
+        else f"We may not end that connection; who made the room may: python -m workshop.room reset {room} NAME."
+    )
+
+
+def show_answers(room: str | None, model: RoomModel, names: str) -> Shown:
     """Show the answers that learners shared."""
     called = _called(room, model, names)
     if not model.shared:
@@ -110,26 +145,27 @@ def show_answers(room: str, model: RoomModel, names: str) -> Shown:
 Panel = tuple[str, str, list[tuple[str, ...]]]  # its title, one thing in large type, and rows
 
 
-def _pace(model: RoomModel, agenda: Agenda, exercises: list[str], minute: float) -> Panel:
-    done = [sum(model.work(learner, each).passed for each in exercises) for learner in model.active()]
+def _pace(model: RoomModel, agenda: Agenda, exercises: list[str], minute: float, active: list[str]) -> Panel:
+    done = [sum(model.work(learner, each).passed for each in exercises) for learner in active]
     behind = agenda.behind(minute, done)
     word = "on time" if behind == 0 else f"{abs(behind)} min {'behind' if behind > 0 else 'ahead'}"
     what = agenda.at(minute)
-    title = f"{what} {EXERCISES[what].title}" if what in EXERCISES else what
+    title = f"{what} {EXERCISES[what].title}" if what in EXERCISES else f"notebook {what}" if what.isdigit() else what
     rows = [
         (f"Minute {int(minute)} of {agenda.minutes:g}: {title}",),
         (f"Due by now: {agenda.due(minute)} of {len(exercises)} exercises.",),
-        (f"Half of those at work have {median_low(done or [0])} or more.",),
     ]
+    if len(model.learners) > 1:
+        rows.append((f"Half of those at work have {median_low(done or [0])} or more.",))
     return "Pace", word, rows
 
 
-def _stuck(model: RoomModel, now: datetime, called: dict[str, str]) -> Panel:
-    stuck = model.stuck(now)
+def _stuck(model: RoomModel, now: datetime, since: datetime | None, called: dict[str, str]) -> Panel:
+    stuck = model.stuck(now, since)
     rows = [
         (
             called[each.learner], each.exercise_id, f"{each.minutes} min", f"✗{each.failures}",
-            (f"(quiet for {each.quiet} min) " if each.quiet >= 5 else "") + each.failed_check,
+            (f"(quiet {each.quiet} min) " if each.quiet >= 5 else "") + each.failed_check,
         )
         for each in stuck[:_LISTED]
     ]  # fmt: skip
@@ -179,8 +215,10 @@ def _sign(work: Work) -> tuple[str, str]:
     return ("failed", f"✗{work.failures}") if work.failures else ("none", "·")
 
 
-def _called(room: str, model: RoomModel, names: str) -> dict[str, str]:
+def _called(room: str | None, model: RoomModel, names: str) -> dict[str, str]:
     """Return what each learner is called on the screen."""
+    if room is None:
+        return dict.fromkeys(model.learners, "you")
     plain = {learner: learner.removeprefix(f"{room}_") for learner in sorted(model.learners)}
     if names == "shown":
         return plain

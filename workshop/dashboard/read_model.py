@@ -16,6 +16,9 @@ from eventstore import RecordedEvent
 from ..attempts import AnswerShared, ExerciseFailed, ExercisePassed
 
 MOMENT = timedelta(minutes=10)  # what "of the moment" means
+# After so long without an attempt the next one is a beginning: the day before somebody tried whether it all works. No
+# course has a break as long as that.
+PAUSE = timedelta(hours=2)
 
 
 @dataclass
@@ -54,24 +57,30 @@ class FailedCheck:
 class RoomModel:
     """What is known of a room.
 
+    Args:
+        learner: whose own log it is that the events come from; None for that of a room, which knows its learners.
+
     Attributes:
         learners: all learners of the room, also those who have not tried anything yet.
         position: of the last event that was taken in.
-        began: when the first event happened.
     """
 
-    def __init__(self) -> None:
-        self.learners: set[str] = set()
+    def __init__(self, learner: str | None = None) -> None:
+        self.learners: set[str] = {learner} if learner else set()
         self.position = 0
-        self.began: datetime | None = None
+        self._in_a_room = learner is None
+        self._began: datetime | None = None
+        self._last: datetime | None = None
         self.shared: dict[tuple[str, str], str] = {}  # by learner and exercise
         self._work: dict[str, dict[str, Work]] = defaultdict(lambda: defaultdict(Work))
         self._tries_now: dict[str, str] = {}
+        self._tried_at: dict[str, datetime] = {}
         self._failures: list[tuple[datetime, str, ExerciseFailed]] = []
 
     def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
         """Take in events: the handler of the subscription."""
-        self.learners.update(name for (name,) in connection.execute("SELECT name FROM learners").fetchall())
+        if self._in_a_room:
+            self.learners.update(name for (name,) in connection.execute("SELECT name FROM learners").fetchall())
         for recorded in events:
             # Memory knows no rollback: where the commit of the checkpoint got lost, events are handed over once more.
             if recorded.position > self.position:
@@ -82,13 +91,15 @@ class RoomModel:
         learner, at = recorded.stream_id.removeprefix("learner-"), recorded.recorded_at
         self.position = recorded.position
         self.learners.add(learner)
-        self.began = self.began or at
+        if self._began is None or at - self._last > PAUSE:
+            self._began = at
+        self._last = at
         match recorded.event:
             case ExercisePassed(exercise_id):
-                self._tries_now[learner] = exercise_id
+                self._tries_now[learner], self._tried_at[learner] = exercise_id, at
                 self._work[learner][exercise_id].passed = True
             case ExerciseFailed(exercise_id, _, failed_check) as failed:
-                self._tries_now[learner] = exercise_id
+                self._tries_now[learner], self._tried_at[learner] = exercise_id, at
                 work = self._work[learner][exercise_id]
                 if not work.passed:  # later failures are those of somebody who plays with the answer
                     work.failures += 1
@@ -106,17 +117,23 @@ class RoomModel:
         """Return the exercise that a learner tried last."""
         return self._tries_now.get(learner)
 
-    def active(self) -> list[str]:
-        """Return the learners who have tried something."""
-        return list(self._tries_now)
+    def began(self, now: datetime) -> datetime | None:
+        """Return when the room began: at the first attempt after the last long pause. None where it has not."""
+        return self._began if self._last and now - self._last <= PAUSE else None
 
-    def stuck(self, now: datetime) -> list[Stuck]:
-        """Return who is stuck, the longest first."""
+    def active(self, since: datetime | None) -> list[str]:
+        """Return the learners who have tried something since then; where it is None, there are none."""
+        return [learner for learner, at in self._tried_at.items() if since and at >= since]
+
+    def stuck(self, now: datetime, since: datetime | None) -> list[Stuck]:
+        """Return who is stuck, the longest first, of those who have tried something since then."""
         found = []
-        for learner, exercise_id in self._tries_now.items():
+        for learner in self.active(since):
+            exercise_id = self._tries_now[learner]
             work = self._work[learner][exercise_id]
-            if work.first_failure and work.last_failure and not work.passed:
-                minutes, quiet = _minutes(now - work.first_failure), _minutes(now - work.last_failure)
+            if since and work.first_failure and work.last_failure and not work.passed:
+                minutes = _minutes(now - max(work.first_failure, since))
+                quiet = _minutes(now - work.last_failure)
                 found.append(Stuck(learner, exercise_id, work.failed_check, work.failures, minutes, quiet))
         return sorted(found, key=lambda stuck: (-stuck.minutes, stuck.learner))
 

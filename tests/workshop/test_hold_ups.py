@@ -1,0 +1,154 @@
+"""A learner who holds up the log of a room: the dashboard says who, and ends it."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from workshop.dashboard import Agenda, Dashboard
+from workshop.room import Room
+
+from ..postgres import Server
+from ..room.conftest import asks_for_passwords, creator_url, new_room
+from ..subscribing import eventually
+from .rooms import ScratchRoom
+from .test_dashboard import attempt, line_of
+
+__all__ = ["asks_for_passwords", "creator_url", "new_room"]
+
+APPEND = """room.record_attempt(gen_random_uuid(), 'ExercisePassed', '{"exercise_id": "00.1", "attempt": 1}', 0)"""
+# Statements that a learner runs one after the other; the last one may last.
+ATTACKS = {
+    "a transaction left open": (
+        "BEGIN", f"SELECT {APPEND}", "SET idle_in_transaction_session_timeout = 0",
+    ),
+    "a statement that takes its time": (
+        "SET statement_timeout = 0", f"SELECT {APPEND}, pg_sleep(60)",
+    ),
+    "a lock that appends wait for": (
+        "SELECT pg_advisory_lock(('room.events'::regclass::oid::bigint << 48) | n) FROM generate_series(0, 9) AS n",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def room(postgres: Server) -> Iterator[ScratchRoom]:
+    room = ScratchRoom(postgres, ["ada", "bo", "cy"], databases=False)
+    yield room
+    room.remove()
+
+
+@pytest.fixture
+def board(room: ScratchRoom, postgres: Server) -> Iterator[Dashboard]:
+    board = Dashboard(room.name, postgres.url, Agenda("one hour"))
+    yield board
+    board.stop()
+
+
+@pytest.fixture
+def hold(room: ScratchRoom) -> Iterator[Callable[[str], psycopg.Connection]]:
+    """Have Ada run an attack, which goes on until her connection ends."""
+    with room.connect("ada") as connection, ThreadPoolExecutor(1) as thread:
+
+        def run(statements: tuple[str, ...]) -> None:
+            with suppress(psycopg.OperationalError):
+                for statement in statements:
+                    connection.execute(statement)
+
+        def hold(attack: str) -> psycopg.Connection:
+            thread.submit(run, ATTACKS[attack])
+            with room.connect() as owner:
+                locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = %s AND granted"
+                pid = (connection.info.backend_pid,)
+                eventually(lambda: owner.execute(locks, pid).fetchone()[0] > 0)
+            return connection
+
+        yield hold
+        with room.connect() as owner:
+            owner.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
+
+
+def patiently(room: ScratchRoom, learner: str, exercise_id: str) -> None:
+    """Record an attempt as the kit does: where it takes too long, it is sent once more."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(psycopg.OperationalError):
+            return attempt(room, learner, exercise_id)
+    raise AssertionError("the room took nothing for half a minute")
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_who_holds_up_the_room_is_named_and_ended(
+    attack: str, room: ScratchRoom, board: Dashboard, hold: Callable[[str], psycopg.Connection]
+) -> None:
+    assert "· live ·" in str(board.page())
+    ada = hold(attack)
+    with ThreadPoolExecutor(1) as neighbour:
+        sent = neighbour.submit(patiently, room, "bo", "01.1")
+        eventually(lambda: "· not live ·" in str(board.page()) and "Held up by ada: " in str(board.page()), within=10)
+        assert "That connection is being ended." in str(board.page())
+        assert line_of(board, "bo").split()[0] == "·"
+        eventually(lambda: line_of(board, "bo").split()[0] == "✓" and "· live ·" in str(board.page()), within=15)
+        sent.result()
+    with pytest.raises(psycopg.OperationalError):
+        ada.execute("SELECT 1")
+
+
+def test_whoever_is_only_busy_is_left_alone(room: ScratchRoom, board: Dashboard) -> None:
+    """One append after the other, for longer than a lock may be held."""
+    until = time.monotonic() + 7
+    with room.connect("bo") as connection:
+        version = 0
+        while time.monotonic() < until:
+            connection.execute(f"SELECT {APPEND.replace(', 0)', f', {version})')}")
+            version += 1
+            assert "Held up" not in str(board.page())
+            time.sleep(0.09)
+        assert connection.execute("SELECT count(*) FROM room.my_attempts()").fetchone() == (version,)
+
+
+def test_who_may_not_end_it_is_told_who_it_is(
+    room: ScratchRoom, postgres: Server, hold: Callable[[str], psycopg.Connection]
+) -> None:
+    reader = f"reader_{uuid4().hex[:8]}"
+    with room.connect() as owner:
+        owner.execute(f"CREATE ROLE {reader} LOGIN PASSWORD 'secret'")
+        try:
+            owner.execute(f"GRANT CONNECT ON DATABASE {room.database} TO {reader}")
+            owner.execute(f"GRANT USAGE ON SCHEMA room TO {reader}")
+            owner.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA room TO {reader}")
+            owner.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA room TO {reader}")
+            owner.execute(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA room TO {reader}")
+            url = make_conninfo(postgres.url, user=reader, password="secret")
+            board = Dashboard(room.name, url, Agenda("one hour"))
+            ada = hold("a transaction left open")
+            attempt(room, "bo", "01.1")
+            says = "We may not end that connection; who made the room may: "
+            eventually(lambda: says in str(board.page()), within=15)
+            assert "· not live ·" in str(board.page()) and "Held up by ada: " in str(board.page())
+            assert f"python -m workshop.room reset {room.name} NAME" in str(board.page())
+            ada.execute("COMMIT")
+            eventually(lambda: "· live ·" in str(board.page()) and line_of(board, "bo").split()[0] == "✓", within=10)
+            board.stop()
+        finally:
+            owner.execute(f"DROP OWNED BY {reader}; DROP ROLE {reader}")
+
+
+def test_whoever_made_the_room_may_end_it_without_being_a_superuser(new_room: Callable[..., Room]) -> None:
+    """As on a managed server, where everybody may take locks by hand, too."""
+    room = new_room()
+    ada, bo = (make_conninfo(seat.url or "", dbname=room.role) for seat in room.make(["Ada", "Bo"]))
+    board = Dashboard(room.name, room._admin_url, Agenda("one hour"))
+    with psycopg.connect(ada, autocommit=True) as attacker, psycopg.connect(bo, autocommit=True) as neighbour:
+        attacker.execute("SELECT pg_advisory_lock('room.events'::regclass::oid::bigint << 48)")
+        neighbour.execute(f"SELECT {APPEND}")
+        eventually(lambda: "Held up by ada: " in str(board.page()), within=10)
+        eventually(lambda: "· live ·" in str(board.page()) and board.model.position > 0, within=15)
+        with pytest.raises(psycopg.OperationalError):
+            attacker.execute("SELECT 1")
+    board.stop()
