@@ -82,7 +82,10 @@ def patiently(room: ScratchRoom, learner: str, exercise_id: str) -> None:
     raise AssertionError("the room took nothing for half a minute")
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+_FIRST, *_MORE = ATTACKS
+
+
+@pytest.mark.parametrize("attack", [_FIRST, *(pytest.param(each, marks=pytest.mark.long) for each in _MORE)])
 def test_who_holds_up_the_room_is_named_and_ended(
     attack: str, room: ScratchRoom, board: Dashboard, hold: Callable[[str], psycopg.Connection]
 ) -> None:
@@ -112,6 +115,7 @@ def test_whoever_is_only_busy_is_left_alone(room: ScratchRoom, board: Dashboard)
         assert connection.execute("SELECT count(*) FROM room.my_attempts()").fetchone() == (version,)
 
 
+@pytest.mark.long
 def test_who_may_not_end_it_is_told_who_it_is(
     room: ScratchRoom, postgres: Server, hold: Callable[[str], psycopg.Connection]
 ) -> None:
@@ -139,6 +143,7 @@ def test_who_may_not_end_it_is_told_who_it_is(
             owner.execute(f"DROP OWNED BY {reader}; DROP ROLE {reader}")
 
 
+@pytest.mark.long
 def test_whoever_made_the_room_may_end_it_without_being_a_superuser(new_room: Callable[..., Room]) -> None:
     """As on a managed server, where everybody may take locks by hand, too."""
     room = new_room()

@@ -28,6 +28,7 @@ BEGIN
     END IF;
 
     -- Readers of the log wait for appends that are not committed yet, so a transaction must not be left open here.
+    -- The caller can undo this: the dashboard ends what stays.
     PERFORM set_config('idle_in_transaction_session_timeout', '2s', true);
     PERFORM set_config('eventstore.announced', '', true);  -- the caller may have set it, to hide this append
 
