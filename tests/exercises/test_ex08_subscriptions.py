@@ -106,6 +106,8 @@ HOW_FAR_THE_LOG_IS_SETTLED = (
             ex.an_empty_log, "It is None"),
     Mistake("08.2", "drawn is never set", {THE_SEQUENCE: ""},
             ex.an_empty_log, "drawn should be 0. It is None"),
+    Mistake("08.2", "the last event of none", {THE_SEQUENCE: "    SELECT max(position) INTO drawn FROM events;\n"},
+            ex.an_empty_log, "max(position), which is NULL while the table is empty"),
     Mistake("08.2", "0 where nothing is open", {LEAST: "coalesce(min((classid::bigint & 65535) << 32 | objid::bigint), 0)"},
             ex.nothing_open, "settled is 0"),
     Mistake("08.2", "the last event instead of the sequence",

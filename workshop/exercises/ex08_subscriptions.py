@@ -154,6 +154,11 @@ def look(room: Room) -> LogPosition:
 def an_empty_log(room: Room) -> None:
     """In an empty log both positions are 0"""
     found = look(room)
+    assert found.drawn is not None, (
+        "Nobody has drawn a position yet: drawn should be 0. It is None. Either nothing was put into it, or "
+        "max(position), which is NULL while the table is empty, and after a rollback less than what was drawn. Ask the "
+        "sequence, events_position_seq."
+    )
     assert found.drawn == 0, (
         f"Nobody has drawn a position yet: drawn should be 0. It is {found.drawn}. A new sequence says last_value 1 and "
         "is_called false: last_value - (NOT is_called)::int."
