@@ -46,6 +46,7 @@ TRANSACTION = "    with log.connection.transaction():\n"
 HANDLE = "        if events:\n            handler(log.connection, events)\n"
 REACHED = "events[-1].position if len(events) == size else max(checkpoint, settled)"
 SETTLED = "        settled = log.settled_position().settled\n"
+MOVE = '        log.connection.execute("UPDATE subscriptions SET checkpoint = %s WHERE name = %s", (reached, name))\n'
 READ = "        events = log.read_all(after=checkpoint, limit=size, up_to=settled, **wanted)\n"
 
 HANDLE_NEXT = """
@@ -168,10 +169,18 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
             ex.others_are_passed_by, "Pass **wanted on"),
     Mistake("08.3", "stays where its last event was", {REACHED: "events[-1].position if events else checkpoint"},
             ex.others_are_passed_by, "again and again"),
+    Mistake("08.3", "moves only after the handler", {MOVE: "        if events:\n    " + MOVE},
+            ex.others_are_passed_by, "the checkpoint in the table is still 3"),
+    Mistake("08.3", "returns early where nothing was wanted", {HANDLE: "        if not events:\n            return checkpoint\n" + HANDLE},
+            ex.others_are_passed_by, "even when the handler had nothing to do"),
+    Mistake("08.3", "returns the old checkpoint where nothing was wanted", {"    return reached": "    return reached if events else checkpoint"},
+            ex.others_are_passed_by, "is 5, as it should be, but you returned 3"),
     Mistake("08.3", "reads what was drawn", {"settled_position().settled": "settled_position().drawn"},
             ex.an_append_under_way_is_waited_for, "`settled` is what can be read"),
     Mistake("08.3", "the checkpoint goes back", {"max(checkpoint, settled)": "settled"},
             ex.the_checkpoint_never_goes_back, "Never move it back"),
+    Mistake("08.3", "returns what it did not store", {"max(checkpoint, settled)": "settled", "SET checkpoint = %s": "SET checkpoint = greatest(checkpoint, %s)"},
+            ex.the_checkpoint_never_goes_back, "stayed at 3, as it should, but you returned 1"),
     Mistake("08.3", "asks how far after it has read",
             {SETTLED: "", READ: READ.replace(", up_to=settled", "") + SETTLED},
             ex.an_append_meanwhile_is_not_skipped, "Ask for the settled position first"),

@@ -384,8 +384,18 @@ def others_are_passed_by(room: Room) -> None:
     )
     assert returned == checkpoint(room) == 3, (
         "The reader wants CashierEmployed alone, and there was no more of it: everything up to 3 is done with. "
-        f"The checkpoint should be 3, and you returned {returned!r}. With any other, this reader would read through all "
-        "that it does not want again and again, every time it looks."
+        f"The checkpoint should be 3. The table says {checkpoint(room)}, and you returned {returned!r}. With any other, this "
+        "reader would read through all that it does not want again and again, every time it looks."
+    )
+    store(room, "account-1", "account-2")
+    returned = handle_next(room, handler, event_types=(CashierEmployed,))
+    assert checkpoint(room) == 5, (
+        "Then two deposits came, at 4 and 5. Nothing was wanted, and the checkpoint in the table is still "
+        f"{checkpoint(room)}. Move it to the settled position even when the handler had nothing to do."
+    )
+    assert returned == 5, (
+        "Then two deposits came, at 4 and 5. The checkpoint in the table is 5, as it should be, but you returned "
+        f"{returned!r}. Return what is stored."
     )
 
 
@@ -408,10 +418,16 @@ def the_checkpoint_never_goes_back(room: Room) -> None:
     handler = a_reader(room, *ACCOUNTS, checkpoint=3)
     room.execute(ANNOUNCE, (1,))
     returned = handle_next(room, handler)
-    assert returned == checkpoint(room) == 3, (
+    story = (
         "The checkpoint was 3. Then somebody announced position 1, late: they had looked long before they announced. So "
-        f"settled was 1 for a moment, and your checkpoint went to {checkpoint(room)}, you returned {returned!r}. "
-        "The events at 2 and 3 would be handled twice. Never move it back: max(checkpoint, settled)."
+        "settled was 1 for a moment."
+    )
+    assert checkpoint(room) == 3, (
+        f"{story} Your checkpoint went to {checkpoint(room)}. The events at 2 and 3 would be handled twice. Never move it "
+        "back: max(checkpoint, settled)."
+    )
+    assert returned == 3, (
+        f"{story} The checkpoint stayed at 3, as it should, but you returned {returned!r}. Return what is stored."
     )
 
 
