@@ -223,6 +223,10 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
             ex.while_idle_it_does_nothing, "That is polling"),
     Mistake("08.4", "looks after every wait", {WAIT: "        any(connection.notifies(timeout=0.05, stop_after=1))\n"},
             ex.while_idle_it_does_nothing, "without a notification"),
+    Mistake("08.4", "looks after every wait, and asks twice", {WAIT: "        if stopped():\n            break\n        any(connection.notifies(timeout=0.05, stop_after=1))\n"},
+            ex.while_idle_it_does_nothing, "without a notification"),
+    Mistake("08.4", "a not is forgotten", {WAIT: "        while not stopped() and any(connection.notifies(timeout=0.05, stop_after=1)):\n            pass\n"},
+            ex.while_idle_it_does_nothing, "without a notification"),
 )  # fmt: skip
 
 MISTAKES = READ_THE_LOG + HOW_FAR_THE_LOG_IS_SETTLED + HANDLE_AND_MOVE_THE_CHECKPOINT + SLEEP_UNTIL_THE_BELL_RINGS
