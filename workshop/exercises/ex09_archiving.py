@@ -15,6 +15,7 @@ from .exercise import Exercise, Room, own_room, whole_schema
 WRONG_EXPECTED_VERSION = "ES001"
 FACTS_STAY = "ES002"
 STREAM_ARCHIVED = "ES003"
+NULL_NOT_ALLOWED = "22004"
 
 # 09.1 archive_stream
 
@@ -160,6 +161,12 @@ def an_expected_version_is_compared(room: Room) -> None:
     assert error is None, (
         f"account-1 was at version 3, 3 was expected, and it was refused: {error.diag.message_primary}."  # type: ignore[union-attr]
     )
+    error = room.refused(archive(expected=2))
+    assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
+        "account-1 is in the archive by now, at version 3. Version 2 was expected, and the function "
+        f"{f'raised {error.sqlstate}' if error else 'returned as if that were right'}. Compare first, then look whether the "
+        "stream is in the archive."
+    )
 
 
 def a_stream_that_is_not_there_is_refused(room: Room) -> None:
@@ -169,6 +176,10 @@ def a_stream_that_is_not_there_is_refused(room: Room) -> None:
         assert error is not None, (
             "There is no account-7, and archiving it reported success. A misspelt name must not pass in silence: after "
             "SELECT ... INTO, stream.id IS NULL says that there was no row."
+        )
+        assert error.sqlstate != NULL_NOT_ALLOWED, (
+            f"There is no account-7. PostgreSQL says: {error.diag.message_primary}. DETAIL is NULL, because there is no row: "
+            "coalesce(stream.version, 0)."
         )
         assert error.sqlstate == WRONG_EXPECTED_VERSION, (
             f"There is no account-7: the function raised {error.sqlstate} ({error.diag.message_primary}); it should "
@@ -265,7 +276,10 @@ class IsInterrupted(EventStore):
 
 
 def book_of_2025(room: Room, *amounts: str, kind: type[EventStore] = EventStore) -> EventStore:
-    """Return a store in which account-1 has a book of 2025, with deposits, or withdrawals where there is a minus."""
+    """Return a store in which account-1 has a book of 2025, with deposits, or withdrawals where there is a minus.
+
+    It is in EUR, and the accounts of the notebook are in PLN: a currency that is written into the answer shows.
+    """
     store = kind(room.database.connection, event_types())
     movements = [
         CashWithdrawn("account-1", -Decimal(amount), "cashier-1")
@@ -273,7 +287,7 @@ def book_of_2025(room: Room, *amounts: str, kind: type[EventStore] = EventStore)
         else DepositRecorded("account-1", Decimal(amount), "cashier-1")
         for amount in amounts
     ]
-    store.append(OLD_BOOK, [AccountOpened("account-1", "PLN"), *movements])
+    store.append(OLD_BOOK, [AccountOpened("account-1", "EUR"), *movements])
     return store
 
 
@@ -296,8 +310,9 @@ def the_new_book_begins_with_the_balance(room: Room) -> None:
     store = book_of_2025(room, "100.00", "50.00", "-20.00")
     room.answer(store, "account-1", 2025)
     found = first_of(store, NEW_BOOK)
-    assert found == BalanceBroughtForward("account-1", "PLN", Decimal(130)), (
-        "account-1 holds 130.00 PLN at the end of 2025. Its book of 2026 should begin with BalanceBroughtForward of "
+    assert found.currency == "EUR", f"account-1 is in EUR; its new book begins in {found.currency}: account.currency."
+    assert found == BalanceBroughtForward("account-1", "EUR", Decimal(130)), (
+        "account-1 holds 130.00 EUR at the end of 2025. Its book of 2026 should begin with BalanceBroughtForward of "
         f"just that; it begins with {found!r}."
     )
     assert len(book(store, NEW_BOOK)) == 1, f"The new book should hold one event. It holds {book(store, NEW_BOOK)}."
@@ -335,8 +350,8 @@ def the_next_year_goes_on(room: Room) -> None:
     store.append(NEW_BOOK, [DepositRecorded("account-1", Decimal(7), "cashier-1")])
     room.answer(store, "account-1", 2026)
     found = first_of(store, "account-1:2027")
-    assert found == BalanceBroughtForward("account-1", "PLN", Decimal(107)), (
-        "100.00 were brought forward into 2026, and 7.00 came in. The book of 2027 should begin with 107 PLN; it begins "
+    assert found == BalanceBroughtForward("account-1", "EUR", Decimal(107)), (
+        "100.00 were brought forward into 2026, and 7.00 came in. The book of 2027 should begin with 107 EUR; it begins "
         f"with {found!r}. A book is folded with evolve_book: evolve does not know what was brought forward."
     )
 
