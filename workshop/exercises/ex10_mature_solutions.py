@@ -176,8 +176,8 @@ def the_weak_store_fails(room: Room) -> None:
             "assert what should hold, so that the test fails with an AssertionError."
         ) from None
     assert error is not None, (
-        "The weak store passes your test. So this guarantee it keeps, or your test did not get to the point where it "
-        "breaks. Look at the table of promises: which of them has something to do with a batch that fails half way?"
+        "The weak store passes your test. So this promise it keeps, or your test did not get to the point where it "
+        "breaks. As long as all goes well, nothing shows: make something go wrong, and look at what was stored."
     )
 
 
