@@ -215,7 +215,7 @@ EXERCISES = (
     Exercise(
         id="10.1",
         title="A command on another store",
-        minutes=8,
+        minutes=4,
         difficulty="medium",
         keeps="withdraw_cash.py",
         checks=(
