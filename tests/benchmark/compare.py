@@ -59,7 +59,7 @@ def compare(server: str, stores: list[str], sizes: Sizes, only: list[str] | None
         stack.callback(crew.close)
         steps = sum(len(ready) * (row.rounds + 1) for row in wanted)
         with tqdm(total=steps, unit="step", disable=None) as bar:
-            measured = [_measure_row(row, ready, crew, bar) for row in wanted]
+            measured = [_measure_row(row, ready, crew, place, bar) for row in wanted]
     return {"about": about, "rows": measured}
 
 
@@ -85,11 +85,13 @@ def _run_store(store: str, place: Place, about: dict[str, Any], stack: ExitStack
         return None
 
 
-def _measure_row(row: Row, ready: dict[str, dict], crew: Crew, bar: tqdm) -> dict[str, Any]:
+def _measure_row(row: Row, ready: dict[str, dict], crew: Crew, place: Place, bar: tqdm) -> dict[str, Any]:
     """Measure one row of all stores, round after round; the first round warms up, and does not count."""
     numbers: dict[str, list[float]] = {store: [] for store in ready}
     failed: dict[str, str] = {}
     for turn in range(-1, row.rounds):
+        if turn == 0 and row.before:
+            place.settle()  # for all of them, and not for whom it happens to come
         for store in _rotated(list(ready), turn):
             bar.set_description(f"{row.title}: {store}")
             if store not in failed:

@@ -40,6 +40,11 @@ class Place:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         return make_conninfo(self.url, options=f"-c search_path={name}")
 
+    def settle(self) -> None:
+        """Do now what PostgreSQL does by itself some time after much was stored: clear up, and take statistics."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+
 
 @contextmanager
 def new_place(server: str) -> Iterator[Place]:
