@@ -1,8 +1,9 @@
 """Where the time of an append and of a read goes: `python -m tests.benchmark.steps [URL]`.
 
-An append is measured whole, and with one of its steps left out; what it is faster by is the price of that step. The
-disk is left out, too: with synchronous_commit = off nobody waits for a flush, which costs the same with and without a
-step. A read is measured from the bare SELECT upwards, one step more each time.
+An append is measured as a program sees it, and then in the server alone, where no other process disturbs: whole, and
+with one of its steps left out; what it is faster by is the price of that step. The disk is left out, too: with
+synchronous_commit = off nobody waits for a flush, which costs the same with and without a step. A read is measured from
+the bare SELECT upwards, one step more each time.
 """
 
 import statistics
@@ -40,13 +41,20 @@ INSERT = """
     SELECT %s, %s + n, gen_random_uuid(), event ->> 'type', event -> 'data', '{}', clock_timestamp()
     FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (event, n)
 """
-CALL = "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, '{}')"
+CALL = "PERFORM append_to_stream(%s, %s, %s, '{}')"
+# One after the other, each in a transaction of its own.
+LOOP = """
+    DO $$ BEGIN
+        FOR turn IN 0..{last} LOOP
+            {statement};
+            COMMIT;
+        END LOOP;
+    END $$
+"""
 EVENT = DepositRecorded("account-1", Decimal("100.00"), "cashier-7")
 JSON = (
     '[{"type": "DepositRecorded", "data": {"account_id": "account-1", "amount": "100.00", "cashier_id": "cashier-7"}}]'
 )
-
-Append = Callable[[str, int], object]  # stream id, version before
 
 
 def main() -> None:
@@ -66,33 +74,47 @@ def connect(database: Database) -> psycopg.Connection:
 def appends(database: Database, store: EventStore) -> None:
     bare = connect(database)
     bare.execute("CREATE TABLE bare (LIKE events INCLUDING ALL)")
-    rivals: dict[str, Append] = {
-        "bare INSERT": lambda stream, version: bare.execute(INSERT, (stream, version, JSON)),
-        "append": lambda stream, version: store.append(stream, [EVENT], expected_version=version),
-        "the function alone": with_function(connect(database), FUNCTION),
-    }
-    for number, (step, (begins, ends, instead)) in enumerate(LEFT_OUT.items()):
+    seen = in_turn({
+        "insert": lambda label: bare.execute(INSERT, (*place(label), JSON)),
+        "append": lambda label: store.append(place(label)[0], [EVENT], expected_version=place(label)[1]),
+    })  # fmt: skip
+    print(f"append 1 event, without the flush: {seen['append']:.0f} µs; a bare INSERT: {seen['insert']:.0f} µs.")
+
+    rivals = {"bare": in_a_loop(bare, INSERT), "whole": in_a_loop(with_function(database, 0, FUNCTION), CALL)}
+    for number, (step, (begins, ends, instead)) in enumerate(LEFT_OUT.items(), 1):
         a, b = FUNCTION.index(begins), FUNCTION.index(ends, FUNCTION.index(begins))
-        connection = connect(database)
-        connection.execute(f"CREATE SCHEMA {database.schema}_{number}")  # type: ignore[arg-type]
-        connection.execute(f"SET search_path = {database.schema}_{number}, {database.schema}")  # type: ignore[arg-type]
-        rivals[step] = with_function(connection, FUNCTION[:a] + instead + FUNCTION[b:])
-    micros = in_turn(
-        {name: lambda label, call=call: call(f"{label[0]}-{label[1] // STREAM_LENGTH}", label[1] % STREAM_LENGTH)
-         for name, call in rivals.items()}
-    )  # fmt: skip
-    for number in range(len(LEFT_OUT)):
+        rivals[step] = in_a_loop(with_function(database, number, FUNCTION[:a] + instead + FUNCTION[b:]), CALL)
+    micros = {name: taken / CALLS for name, taken in in_turn(rivals, calls=1).items()}
+    for number in range(len(LEFT_OUT) + 1):
         database.execute(f"DROP SCHEMA {database.schema}_{number} CASCADE")
-    whole, function = micros["append"], micros["the function alone"]
-    print(f"append 1 event, without the flush: {whole:.0f} µs; a bare INSERT: {micros['bare INSERT']:.0f} µs. Of these")
-    print(f"{whole - function:6.0f} µs  encoding and checking the event in Python")
+    print(f"In the server alone: {micros['whole']:.0f} µs; a bare INSERT: {micros['bare']:.0f} µs. Of these")
     for step in LEFT_OUT:
-        print(f"{function - micros[step]:6.0f} µs  {step}")
+        print(f"{micros['whole'] - micros[step]:6.0f} µs  {step}")
 
 
-def with_function(connection: psycopg.Connection, function: str) -> Append:
+def place(label: tuple[str, int]) -> tuple[str, int]:
+    """Return to which stream a call appends, and at which version that is."""
+    return f"{label[0]}-{label[1] // STREAM_LENGTH}", label[1] % STREAM_LENGTH
+
+
+def with_function(database: Database, number: int, function: str) -> psycopg.Connection:
+    """Return a connection where append_to_stream is another function, and all else is as it is."""
+    connection = connect(database)
+    schema = f"{database.schema}_{number}"
+    connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[arg-type]
+    connection.execute(f"SET search_path = {schema}, {database.schema}")  # type: ignore[arg-type]
     connection.execute(function.encode())
-    return lambda stream, version: connection.execute(CALL, (stream, version, JSON)).fetchone()
+    return connection
+
+
+def in_a_loop(connection: psycopg.Connection, statement: str) -> Callable[[tuple[str, int]], object]:
+    """Return what runs a statement in the server, again and again, with another place each time."""
+
+    def run(label: tuple[str, int]) -> object:
+        where = (f"'{label[0]}-' || turn / {STREAM_LENGTH}", f"turn % {STREAM_LENGTH}", f"'{JSON}'::jsonb")
+        return connection.execute(LOOP.format(last=CALLS - 1, statement=statement.replace("%s::jsonb", "%s") % where))
+
+    return run
 
 
 def reads(store: EventStore) -> None:
