@@ -20,7 +20,7 @@ from .script import FAST_TRACK
 
 ROOM = "load"
 _STARTING = 4  # kernels at once
-_ALONE = 3  # times faster than those who work at once: there is nobody to be disturbed by that
+_ALONE = 10  # times faster than those who work at once: there is nobody to be disturbed by that
 _MORE = 30  # connections beside the learners': the dashboard's, the meter's, those that PostgreSQL reserves
 
 
