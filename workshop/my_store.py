@@ -4,7 +4,7 @@ SQL files stand in for those of the same name in eventstore/schema/, and run in 
 stand in for the reference's. A part counts as the learner's once the last exercise about it is solved.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ from eventstore import ANY, NO_STREAM, Appended, EventStore, EventTypes, Project
 from eventstore.arguments import AnyVersion, check_stream_id, check_version
 from eventstore.errors import own_errors
 from eventstore.reader import Reader
-from eventstore.records import LogPosition
+from eventstore.records import LogPosition, RecordedEvent
 
 from . import kept
 from .errors import WorkshopError
@@ -231,9 +231,11 @@ class Parts:
 
         class YourReader(Reader):
             def handle_next(self, size: int) -> tuple[int, LogPosition]:
+                def handler(_: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+                    self._hand_over(events)
+
                 position = self.log.settled_position()  # before, so that nothing that comes meanwhile seems handled
-                hand_over = lambda _, events: self._hand_over(events)  # noqa: E731 -- what the learner calls handler
-                return handle_next(self.log, self.name, hand_over, size, **self.wanted), position
+                return handle_next(self.log, self.name, handler, size, **self.wanted), position
 
         return YourReader
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -139,7 +140,7 @@ def test_lines_that_cannot_be_written_end_it_with_what_to_do(
     limit = None
     if where == "a disk that is full":
         command += ["--csv", str(tmp_path / "room.csv")]
-        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # noqa: E731
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100))
     environment = os.environ | {"WORKSHOP_ADMIN_URL": creator_url, "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
         command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

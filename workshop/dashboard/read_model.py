@@ -73,8 +73,7 @@ class RoomModel:
         self._last: datetime | None = None
         self.shared: dict[tuple[str, str], str] = {}  # by learner and exercise
         self._work: dict[str, dict[str, Work]] = defaultdict(lambda: defaultdict(Work))
-        self._tries_now: dict[str, str] = {}
-        self._tried_at: dict[str, datetime] = {}
+        self._latest: dict[str, tuple[str, datetime]] = {}  # what a learner tried last, and when
         self._failures: list[tuple[datetime, str, ExerciseFailed]] = []
 
     def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
@@ -96,10 +95,10 @@ class RoomModel:
         self._last = at
         match recorded.event:
             case ExercisePassed(exercise_id):
-                self._tries_now[learner], self._tried_at[learner] = exercise_id, at
+                self._latest[learner] = exercise_id, at
                 self._work[learner][exercise_id].passed = True
             case ExerciseFailed(exercise_id, _, failed_check) as failed:
-                self._tries_now[learner], self._tried_at[learner] = exercise_id, at
+                self._latest[learner] = exercise_id, at
                 work = self._work[learner][exercise_id]
                 if not work.passed:  # later failures are those of somebody who plays with the answer
                     work.failures += 1
@@ -115,7 +114,7 @@ class RoomModel:
 
     def tries_now(self, learner: str) -> str | None:
         """Return the exercise that a learner tried last."""
-        return self._tries_now.get(learner)
+        return self._latest[learner][0] if learner in self._latest else None
 
     def began(self, now: datetime) -> datetime | None:
         """Return when the room began: at the first attempt after the last long pause. None where it has not."""
@@ -123,13 +122,13 @@ class RoomModel:
 
     def active(self, since: datetime | None) -> list[str]:
         """Return the learners who have tried something since then; where it is None, there are none."""
-        return [learner for learner, at in self._tried_at.items() if since and at >= since]
+        return [learner for learner, (_, at) in self._latest.items() if since and at >= since]
 
     def stuck(self, now: datetime, since: datetime | None) -> list[Stuck]:
         """Return who is stuck, the longest first, of those who have tried something since then."""
         found = []
         for learner in self.active(since):
-            exercise_id = self._tries_now[learner]
+            exercise_id, _ = self._latest[learner]
             work = self._work[learner][exercise_id]
             if since and work.first_failure and work.last_failure and not work.passed:
                 minutes = _minutes(now - max(work.first_failure, since))
