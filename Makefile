@@ -26,11 +26,11 @@ hub: .venv/hub
 
 # notebooks/ is generated from solutions/.
 notebooks: .venv/test
-	$(RUN) -m workshop.generate
+	$(RUN) -m workshop.making.generate
 
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test
-	$(RUN) -m workshop.grade_cells
+	$(RUN) -m workshop.making.grade_cells
 	$(RUN) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False solutions/*.ipynb
 
 clean:

@@ -22,8 +22,8 @@ from hashauthenticator import HashAuthenticator, generate_password_digest
 from tornado.web import HTTPError
 
 from workshop.errors import WorkshopError
+from workshop.files import new_file
 from workshop.room import Room
-from workshop.room.files import new_file
 from workshop.room.names import names_in, plain, plain_names
 from workshop.room.server import ADMIN_URL
 

@@ -1,17 +1,14 @@
 """Read models made of events, kept in the append's own transaction: right the moment the append returns."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from .log import RECORDED
+from .log import RECORDED, Log
 from .records import RecordedEvent
-
-if TYPE_CHECKING:
-    from .store import EventStore
 
 # Events at a time in a rebuild: few enough for memory. Many, for a row that is updated again and again in one
 # transaction gets slower with every update: PostgreSQL keeps all its old versions until the commit.
@@ -50,7 +47,7 @@ class Projection:
 
 
 def rebuild(
-    store: "EventStore", projection: Projection, progress: Callable[[int, int], Any] = lambda done, total: None
+    log: Log, projection: Projection, progress: Callable[[int, int], Any] = lambda done, total: None
 ) -> int:
     """Make a read model anew from the log, in one transaction.
 
@@ -64,23 +61,23 @@ def rebuild(
         How many events were projected.
     """
     table = sql.Identifier(projection.table)
-    names = store.types.names(projection.handles)
+    names = log.types.names(projection.handles)
     done = 0
-    with store.connection.transaction():
+    with log.connection.transaction():
         # First the lock, then the look: every writer of the read model has committed, or waits.
-        store.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
-        store.execute(sql.SQL("DELETE FROM {}").format(table))  # not TRUNCATE: that would lock readers out
-        row = store.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone()
+        log.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
+        log.execute(sql.SQL("DELETE FROM {}").format(table))  # not TRUNCATE: that would lock readers out
+        row = log.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone()
         total = row[0] if row else 0
         # A cursor with a name stays on the server, and hands out the log piece by piece.
-        with store.connection.cursor("rebuild", row_factory=tuple_row) as log:
-            log.execute(
+        with log.connection.cursor("rebuild", row_factory=tuple_row) as cursor:
+            cursor.execute(
                 RECORDED + "log WHERE type = ANY (%s) ORDER BY position",
                 (names,),
                 binary=True,  # ids and moments are read much faster than as text
             )
-            while rows := log.fetchmany(_BATCH):
-                projection.project(store.connection, store.types.records(rows))
+            while rows := cursor.fetchmany(_BATCH):
+                projection.project(log.connection, log.types.records(rows))
                 done += len(rows)
                 progress(done, total)
     return done

@@ -56,7 +56,7 @@ class EmbeddedServer(Server):
             raise
 
     def start(self) -> None:
-        from workshop.embedded import running_server
+        from workshop.server.embedded import running_server
 
         self.url = running_server(self._data)
 

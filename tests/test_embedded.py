@@ -28,7 +28,7 @@ PROGRAM = """
 import json, signal, sys, time
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background has it ignored
 from pathlib import Path
-from workshop.embedded import EmbeddedServerError, running_server
+from workshop.server.embedded import EmbeddedServerError, running_server
 while True:
     begin = time.perf_counter()
     try:
@@ -86,8 +86,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_of_module(folder: Path) -> Path:
-    (folder / "workshop").mkdir()
-    shutil.copy(ROOT / "workshop" / "embedded.py", folder / "workshop")
+    (folder / "workshop" / "server").mkdir(parents=True)
+    shutil.copy(ROOT / "workshop" / "server" / "embedded.py", folder / "workshop" / "server")
     return folder
 
 

@@ -12,13 +12,14 @@ import psycopg
 from IPython.display import Markdown, display
 from psycopg import sql
 
-from . import answers, attempts, kept
-from .checking import explain_sql_error, run_checks
-from .database import Database, drop_abandoned_rooms, open_database, server_url
-from .display import Rows, show_progress, show_report
+from .attempts import recording
+from .checks import answers, kept
+from .checks.checking import explain_sql_error, run_checks
+from .checks.course import EXERCISES, NOTEBOOKS
+from .checks.exercise import Exercise
+from .display import Box, Rows, count
 from .errors import WorkshopError
-from .exercises import EXERCISES, NOTEBOOKS
-from .exercises.exercise import Exercise
+from .server.database import Database, drop_abandoned_sandboxes, open_database, server_url
 
 _SOMETHING_IS_MISSING = (
     psycopg.errors.UndefinedTable,
@@ -59,7 +60,7 @@ class Classroom(Database):
         self.reset()
         installed = []
         for exercise in exercises:
-            own = kept.kept(exercise)
+            own = kept.answer_to(exercise)
             try:
                 self.execute(own or answers.reference_answer(exercise.id))
             except psycopg.Error as error:
@@ -119,8 +120,8 @@ def start(notebook: str) -> Classroom:
     if _started:
         _started.close()
     _started, line = open_database(notebook, Classroom)
-    drop_abandoned_rooms(_started)
-    attempts.begin()
+    drop_abandoned_sandboxes(_started)
+    recording.begin()
     _hints_shown.clear()
     print(line)
     return _started
@@ -145,8 +146,8 @@ def check(exercise_id: str, answer: Any) -> None:
         _last_answers[exercise_id] = answer
         if report.passed:
             note = _keep(exercise, answer)
-        sent = attempts.record(exercise_id, report.failed_check)
-    display(show_report(report, note, sent))
+        sent = recording.record(exercise_id, report.failed_check)
+    display(report.shown(note, sent))
 
 
 def share(exercise_id: str) -> None:
@@ -157,13 +158,13 @@ def share(exercise_id: str) -> None:
     """
     exercise = _find(exercise_id)
     try:
-        answer = _source(_last_answers.get(exercise_id, kept.kept(exercise))).strip()
+        answer = _source(_last_answers.get(exercise_id, kept.answer_to(exercise))).strip()
     except (OSError, TypeError, SyntaxError):
         raise WorkshopError(
             f"There is no answer to {exercise_id} whose text could be shared.",
             f'Check one first, written in a cell: check("{exercise_id}", answer).',
         ) from None
-    line = attempts.share(exercise_id, answer)
+    line = recording.share(exercise_id, answer)
     display(Prose(f"{line}:\n\n```{'sql' if exercise.is_sql else 'python'}\n{answer}\n```"))
 
 
@@ -232,14 +233,19 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
 
 def progress() -> None:
     """Show how many exercises of each notebook are solved."""
-    tried = attempts.progress()
+    tried = recording.progress()
 
     def is_solved(exercise: Exercise) -> bool:
         # The log is lost with the server's data, the kept answers are not.
-        return bool(exercise.id in tried and tried[exercise.id].solved_at) or kept.kept(exercise) is not None
+        return bool(exercise.id in tried and tried[exercise.id].solved_at) or kept.answer_to(exercise) is not None
 
     groups = {name: group for name, group in NOTEBOOKS.items() if group}
-    display(show_progress([(name, sum(map(is_solved, group)), len(group)) for name, group in groups.items()]))
+    solved = {name: sum(map(is_solved, group)) for name, group in groups.items()}
+    total = sum(map(len, groups.values()))
+    box = Box(f"{sum(solved.values())} of {count(total, 'exercise')} solved", "not started")
+    for name, group in groups.items():
+        box.progress(name, solved[name], len(group))
+    display(box.shown())
 
 
 def _keep(exercise: Exercise, answer: Any) -> str:

@@ -3,14 +3,8 @@ alone; colours are JupyterLab's own, so both themes read well."""
 
 import textwrap
 from html import escape
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-
-from .checking import Report
-
-if TYPE_CHECKING:
-    from .conformance import Conformance
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·", "met": "✓", "missed": "✗", "not tested": "·"}
 # Mixed with the colour of the text around, so that they are darker on a light page and lighter on a dark one.
@@ -70,114 +64,59 @@ class Rows(pd.DataFrame):
         return f"No rows. The columns are {', '.join(self.columns)}."
 
 
-def show_report(report: Report, note: str = "", sent: str = "") -> Shown:
-    """Show what came of an exercise's checks, a line each, where to go next, and what was sent to the room."""
-    exercise = report.exercise
-    name = f"{exercise.id} {exercise.title}"
-    if not report.started:
-        next_step = (
-            f"Write your answer in the place of `...`, so that no `...` is left, and run the cell again. "
-            f'A nudge: `hint("{exercise.id}")`'
-        )
-        return Shown(
-            f"{name}: not started\n  {next_step}", _box("not started", f"{name}: not started", _prose(next_step))
-        )
-    passed = sum(result.outcome == "passed" for result in report.results)
-    if report.passed:
-        head, colour = f"{name}: solved, {_count(passed, 'check')} passed", "passed"
-        closing = note
-    else:
-        head, colour = f"{name}: not yet, {passed} of {_count(len(exercise.checks), 'check')} passed", "failed"
-        closing = f'Stuck? `hint("{exercise.id}")` gives a nudge, and one more each time.'
-    text = [f"{head}"]
-    rows = []
-    for result in report.results:
-        text += _lines(result.outcome, result.label, result.message)
-        rows.append(_row(result.outcome, result.label, result.message))
-    for line in filter(None, (closing, sent)):
-        text.append(f"  {line}")
-        rows.append(_prose(line))
-    return Shown("\n".join(text), _box(colour, head, "".join(rows)))
+class Box:
+    """A framed outcome, made line by line: as HTML and as plain text.
 
+    Args:
+        head: its first line.
+        outcome: what gives it its colour, such as "passed".
+    """
 
-def show_progress(notebooks: list[tuple[str, int, int]]) -> Shown:
-    """Show how many exercises are solved: for each notebook its name, how many are solved, and how many there are."""
-    solved, total = sum(row[1] for row in notebooks), sum(row[2] for row in notebooks)
-    head = f"{solved} of {_count(total, 'exercise')} solved"
-    text, rows = [head], []
-    for name, done, count in notebooks:
-        bar = "■" * done + "□" * (count - done)
-        text.append(f"  {name:<24} {bar}  {done} of {count}")
+    def __init__(self, head: str, outcome: str):
+        self._head = head
+        self._outcome = outcome
+        self._text = [head]
+        self._rows: list[str] = []
+
+    def title(self, text: str) -> None:
+        """Begin a part of its own."""
+        self._text += ["", text]
+        self._rows.append(f'<div style="{_HEAD}; margin-top: 10px">{escape(text)}</div>')
+
+    def result(self, outcome: str, label: str, message: str) -> None:
+        """Add an outcome, its name and, indented, its message."""
+        self._text += [f"  {_SIGNS[outcome]} {outcome}: {label}", *(f"      {line}" for line in message.splitlines())]
+        colour = _COLOURS[outcome]
+        label = escape(label)
+        if outcome in ("not reached", "not tested"):
+            label = f'<span style="color: {colour}">{label}</span>'
+        elif outcome in ("failed", "missed"):
+            label = f"<b>{label}</b>"
+        self._rows.append(
+            f'<div style="{_ROW}"><span style="color: {colour}"><b>{_SIGNS[outcome]}</b> {outcome}:</span> '
+            f"<div>{label}{_message(message)}</div></div>"
+        )
+
+    def prose(self, text: str, *, apart: bool = False) -> None:
+        """Add a sentence, if there is one; as plain text indented, or apart from what is above."""
+        if text:
+            self._text += ["", text] if apart else [f"  {text}"]
+            style = "color: var(--jp-ui-font-color2, inherit); margin-top: 6px"
+            self._rows.append(f'<div style="{style}">{_inline(text)}</div>')
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """Add how much of a part is done, as a bar and in words."""
+        bar = "■" * done + "□" * (total - done)
+        self._text.append(f"  {name:<24} {bar}  {done} of {total}")
         squares = f'<span style="letter-spacing: 3px; color: {_COLOURS["passed"]}">{bar}</span>'
-        cells = f"<span>{escape(name)}</span> {squares} <span>{done} of {count}</span>"
-        rows.append(f'<div style="{_PROGRESS}">{cells}</div>')
-    return Shown("\n".join(text), _box("not started", head, "".join(rows)))
+        cells = f"<span>{escape(name)}</span> {squares} <span>{done} of {total}</span>"
+        self._rows.append(f'<div style="{_PROGRESS}">{cells}</div>')
 
-
-def show_conformance(report: "Conformance") -> Shown:
-    """Show which guarantees and requirements a store meets, a line each, and which of its parts are whose."""
-    whose = "Your event store" if report.store == "my_eventstore" else "The reference"
-    met = sum(row.outcome == "met" for row in report.guarantees.values())
-    head = f"{whose}: {met} of {_count(len(report.guarantees), 'guarantee')} met"
-    groups: list[tuple[str, dict[Any, Any]]] = [("", report.guarantees), ("The nine requirements", report.requirements)]
-    text, rows = [head], []
-    for title, group in groups:
-        if title:
-            text += ["", title]
-            rows.append(f'<div style="{_HEAD}; margin-top: 10px">{title}</div>')
-        for key, row in group.items():
-            label = row.name if row.name.startswith(str(key)) else f"{key} {row.name}"
-            text += _lines(row.outcome, label, row.message)
-            rows.append(_row(row.outcome, label, row.message))
-    for line in _parts(report):
-        text += ["", line]
-        rows.append(_prose(line))
-    return Shown("\n".join(text), _box("passed" if met == len(report.guarantees) else "failed", head, "".join(rows)))
-
-
-def _parts(report: "Conformance") -> list[str]:
-    """Return which parts of a store are the learner's, and which the reference's, and why."""
-    if not report.parts:
-        return []
-    yours = [str(part) for part in report.parts if part.yours and part.tested]
-    untested = [str(part) for part in report.parts if not part.tested]
-    unsolved = [str(part) for part in report.parts if part.exercise and not part.yours]
-    others = [str(part) for part in report.parts if not part.exercise and not part.yours]
-    return [
-        f"Yours: {', '.join(yours) or 'nothing yet'}.",
-        *([f"Yours, and tested by their exercises alone: {', '.join(untested)}."] if untested else []),
-        *([f"From the reference, until you solve the exercise: {', '.join(unsolved)}."] if unsolved else []),
-        f"From the reference, because no exercise asks for it: {', '.join(others)}; and in Python what surrounds your "
-        "functions: event types, arguments, errors, subscriptions.",
-    ]
-
-
-def _box(colour: str, head: str, inner: str) -> str:
-    style = _BOX.format(colour=_COLOURS[colour])
-    return f'<div style="{style}"><div style="{_HEAD}">{escape(head)}</div>{inner}</div>'
-
-
-def _lines(outcome: str, label: str, message: str) -> list[str]:
-    """Return a result as plain text: its outcome, its name and, indented, its message."""
-    return [f"  {_SIGNS[outcome]} {outcome}: {label}", *(f"      {line}" for line in message.splitlines())]
-
-
-def _row(outcome: str, label: str, message: str) -> str:
-    """Return a result as HTML: its outcome, and beside it its name and its message."""
-    colour = _COLOURS[outcome]
-    label = escape(label)
-    if outcome in ("not reached", "not tested"):
-        label = f'<span style="color: {colour}">{label}</span>'
-    elif outcome in ("failed", "missed"):
-        label = f"<b>{label}</b>"
-    return (
-        f'<div style="{_ROW}"><span style="color: {colour}"><b>{_SIGNS[outcome]}</b> {outcome}:</span> '
-        f"<div>{label}{_message(message)}</div></div>"
-    )
-
-
-def _prose(text: str) -> str:
-    return f'<div style="color: var(--jp-ui-font-color2, inherit); margin-top: 6px">{_inline(text)}</div>'
+    def shown(self) -> Shown:
+        """Return it, to be shown."""
+        style = _BOX.format(colour=_COLOURS[self._outcome])
+        head = f'<div style="{_HEAD}">{escape(self._head)}</div>'
+        return Shown("\n".join(self._text), f'<div style="{style}">{head}{"".join(self._rows)}</div>')
 
 
 def _message(message: str) -> str:
@@ -202,5 +141,6 @@ def _inline(text: str) -> str:
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number and what is counted, such as "2 checks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -23,7 +23,8 @@ from tests.benchmark.place import Place, describe, new_place
 from tests.benchmark.report import markdown
 from tests.benchmark.rows import Row, Sizes, rows
 from tests.benchmark.stores import STORES, client_class
-from workshop.database import CHECKOUT, server_url
+from workshop.files import CHECKOUT
+from workshop.server.database import server_url
 
 
 def main() -> None:

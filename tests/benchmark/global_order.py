@@ -20,7 +20,7 @@ import psycopg
 
 from eventstore import EventStore, EventTypes, Subscription
 from tests.bank import DepositRecorded
-from workshop.database import Database, server_url
+from workshop.server.database import Database, server_url
 
 WRITERS = (1, 4, 8)
 ROUNDS = 15

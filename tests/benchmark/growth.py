@@ -24,7 +24,8 @@ from eventstore import EventStore
 from tests.benchmark.place import Place, describe, new_place
 from tests.benchmark.stores.client import deposit
 from workshop.bank import event_types
-from workshop.database import CHECKOUT, server_url
+from workshop.files import CHECKOUT
+from workshop.server.database import server_url
 
 SIZES = (10_000, 1_000_000, 10_000_000)
 STREAM = 100  # events of each stream

@@ -17,7 +17,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from workshop.database import CHECKOUT, open_connection
+from workshop.files import CHECKOUT
+from workshop.server.database import open_connection
 
 SETTINGS = ("fsync", "synchronous_commit", "wal_sync_method", "full_page_writes", "shared_buffers", "max_wal_size")
 

@@ -17,7 +17,7 @@ import psycopg
 from eventstore import EventStore, rebuild
 from tests.benchmark.scratch import scratch_database
 from workshop.bank import event_types
-from workshop.read_models import AccountBalances
+from workshop.bank.read_models import AccountBalances
 
 EVENTS, ACCOUNTS, ROUNDS = 100_000, 1_000, 7
 

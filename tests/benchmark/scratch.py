@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-from workshop.database import Database, server_url
+from workshop.server.database import Database, server_url
 
 
 @contextmanager

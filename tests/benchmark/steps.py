@@ -19,7 +19,7 @@ from eventstore.log import RECORDED
 from tests.benchmark.rows import history
 from tests.benchmark.scratch import scratch_database
 from workshop.bank import DepositRecorded, event_types
-from workshop.database import Database
+from workshop.server.database import Database
 
 ROUNDS, CALLS = 60, 50
 STREAM_LENGTH = 20  # appends to one stream before the next one begins

@@ -17,7 +17,7 @@ from eventstore import EventStore, EventTypes, Subscription
 from eventstore.log import RECORDED
 from tests.bank import DepositRecorded
 from tests.benchmark.scratch import scratch_database
-from workshop.database import Database
+from workshop.server.database import Database
 
 PUSHED = 1_000  # events
 LOGGED = 100_000  # events

@@ -11,9 +11,9 @@ from tests.benchmark.growth import markdown as growth_table
 from tests.benchmark.report import best_peer, markdown, ratio, summary
 from tests.benchmark.rows import TINY, balance, history, rows
 from tests.benchmark.stores import STORES, client_class
-from workshop import comparison
 from workshop.bank import BankAccount, evolve
-from workshop.database import CHECKOUT
+from workshop.files import CHECKOUT
+from workshop.mature import comparison
 
 
 @pytest.mark.parametrize("store", [store for store in STORES if store not in ("limit", "kit")])

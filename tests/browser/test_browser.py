@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwr
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from workshop.exercises import EXERCISES
+from workshop.checks.course import EXERCISES
 
 from ..postgres import Server
 from ..workshop.rooms import ScratchRoom

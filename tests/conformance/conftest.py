@@ -1,13 +1,15 @@
 """The store that these tests are about: the reference, or with --store=my_eventstore the learner's own."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 import eventstore
 from eventstore import EventStore
 from workshop.errors import WorkshopError
-from workshop.my_store import Parts
+from workshop.my_store.parts import Parts
+from workshop.my_store.store import open_store, reader_of
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,7 @@ def parts(pytestconfig: pytest.Config) -> Parts | None:
 @pytest.fixture(scope="session")
 def open_on(parts: Parts | None) -> Callable[..., EventStore]:
     """What makes the store under test of a connection, event types and projections."""
-    return parts.open if parts else EventStore
+    return partial(open_store, parts) if parts else EventStore
 
 
 @pytest.fixture(scope="session")
@@ -37,4 +39,4 @@ def function(parts: Parts | None) -> Callable[[str], Callable]:
 def subscriptions_read_with(parts: Parts | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have subscriptions of this process read with the learner's handle_next, where it is solved."""
     if parts:
-        monkeypatch.setattr("eventstore.subscriptions.Reader", parts.reader())
+        monkeypatch.setattr("eventstore.subscriptions.Reader", reader_of(parts))

@@ -7,7 +7,7 @@ import pytest
 
 from eventstore import StreamArchived, WrongExpectedVersion, archive_stream, restore_stream
 from tests.bank import AccountOpened, DepositRecorded, deposits
-from workshop.read_models import AccountBalances
+from workshop.bank.read_models import AccountBalances
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.subscribing import (
     rows,
     subscription,
 )
-from workshop.read_models import AccountBalances, CashierDashboard
+from workshop.bank.read_models import AccountBalances, CashierDashboard
 
 CHECKOUT = Path(__file__).parents[2]
 

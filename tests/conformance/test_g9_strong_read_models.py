@@ -11,7 +11,7 @@ from eventstore import DuplicateEvent, Projection, WrongExpectedVersion
 from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
 from tests.concurrency import at_once
 from workshop.bank import event_types
-from workshop.read_models import AccountBalances, CashierDashboard
+from workshop.bank.read_models import AccountBalances, CashierDashboard
 
 
 class Totals(Projection):

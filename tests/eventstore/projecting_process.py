@@ -13,7 +13,7 @@ import psycopg
 from eventstore import RecordedEvent, Subscription
 from tests.subscribing import Deliveries
 from workshop.bank import event_types
-from workshop.read_models import CashierDashboard
+from workshop.bank.read_models import CashierDashboard
 
 
 class Both:

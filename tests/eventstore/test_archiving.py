@@ -30,7 +30,7 @@ from tests.bank import AccountOpened, DepositRecorded, deposits
 from tests.concurrency import at_once, waiting
 from tests.subscribing import Deliveries, last_position, logged, subscription
 from workshop.bank import BankAccount, RecordDeposit, account_decider, event_types, evolve
-from workshop.read_models import AccountBalances, CashierDashboard
+from workshop.bank.read_models import AccountBalances, CashierDashboard
 
 
 def rows(store, table):

@@ -36,7 +36,7 @@ from workshop.bank import (
     event_types,
     evolve,
 )
-from workshop.read_models import AccountBalances, CashierDashboard
+from workshop.bank.read_models import AccountBalances, CashierDashboard
 
 BOTH = (AccountBalances(), CashierDashboard())
 

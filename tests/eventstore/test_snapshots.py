@@ -25,7 +25,7 @@ from eventstore import (
 )
 from tests.bank import CashWithdrawn, DepositRecorded, deposits
 from tests.concurrency import at_once
-from workshop.database import CHECKOUT
+from workshop.files import CHECKOUT
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from tests.subscribing import (
     subscription,
 )
 from workshop.bank import event_types
-from workshop.read_models import AccountBalances, CashierDashboard
+from workshop.bank.read_models import AccountBalances, CashierDashboard
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from workshop.answers import reference_answer
-from workshop.checking import Report, run_checks
-from workshop.exercises import EXERCISES
-from workshop.exercises.exercise import Check, Exercise
+from workshop.checks.answers import reference_answer
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
+from workshop.checks.exercise import Exercise, label_of
+from workshop.checks.report import Report
+from workshop.checks.sandbox import Check
 
 IT_RUNS = "Your SQL runs"  # what a report says before the checks, where PostgreSQL refuses the answer
 A_RACE_IS_RUN = 3  # times: a race must be lost each time, not now and then
@@ -41,7 +43,7 @@ class Mistake:
 
     @property
     def label(self) -> str:
-        return self.fails if isinstance(self.fails, str) else label(self.fails)
+        return self.fails if isinstance(self.fails, str) else label_of(self.fails)
 
     @property
     def text(self) -> str:
@@ -57,18 +59,13 @@ class Mistake:
 def must_be_told(mistake: Mistake, url: str) -> None:
     """Raise AssertionError unless the first check that fails is the mistake's, and its message names the mistake."""
     exercise = EXERCISES[mistake.exercise_id]
-    meets_others = getattr(mistake.fails, "own_room", False)
+    meets_others = getattr(mistake.fails, "own_sandbox", False)
     for _ in range(A_RACE_IS_RUN if meets_others else 1):
         report = run_checks(exercise, answer(exercise, mistake.text), url)
         failed = next((result for result in report.results if result.outcome == "failed"), None)
         assert failed, f"{mistake}: survived all checks"
         assert failed.label == mistake.label, f"{mistake}: failed at {failed.label!r}, which says: {failed.message}"
         assert mistake.says in failed.message, failed.message
-
-
-def label(check: Check) -> str:
-    """Return what a check is called in a report."""
-    return (check.__doc__ or "").splitlines()[0]
 
 
 def answer(exercise: Exercise, text: str) -> Any:

@@ -7,14 +7,15 @@ from importlib import import_module
 
 import pytest
 
-from workshop.answers import answer_in, reference_answer
-from workshop.checking import run_checks
-from workshop.database import CHECKOUT
-from workshop.exercises import EXERCISES, NOTEBOOKS
-from workshop.exercises.exercise import Exercise, reference_sql, whole_schema
+from workshop.checks.answers import answer_in, reference_answer
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.checks.exercise import Exercise, label_of
+from workshop.checks.given import reference_sql, whole_schema
+from workshop.files import CHECKOUT
 
 from ..postgres import Server
-from .mistakes import Mistake, answer, failures, label
+from .mistakes import Mistake, answer, failures
 
 SECONDS = 0.3  # a learner waits no longer than this for the answer to an answer
 each_notebook = pytest.mark.parametrize("notebook", [name for name, group in NOTEBOOKS.items() if group])
@@ -59,7 +60,7 @@ def test_the_untouched_stub_is_not_started(exercise: Exercise, postgres: Server)
 def test_every_check_has_a_mistake_that_fails_it(notebook: str) -> None:
     """A check that no mistake fails is no check."""
     failed = {(mistake.exercise_id, mistake.label) for mistake in mistakes_of(notebook)}
-    checks = {(exercise.id, label(check)) for exercise in NOTEBOOKS[notebook] for check in exercise.checks}
+    checks = {(exercise.id, label_of(check)) for exercise in NOTEBOOKS[notebook] for check in exercise.checks}
     assert checks - failed == set()
 
 

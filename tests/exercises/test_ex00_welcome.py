@@ -2,7 +2,7 @@
 
 import pytest
 
-from workshop.exercises.ex00_welcome import (
+from workshop.checks.exercises.ex00_welcome import (
     an_account_starts_at_zero,
     deposits_add_up,
     money_stays_exact,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workshop.exercises.ex01_tables import (
+from workshop.checks.exercises.ex01_tables import (
     a_change_of_nothing_is_refused_too,
     a_stream_has_a_version,
     a_stream_has_its_columns,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workshop.exercises import ex02_appending as ex
+from workshop.checks.exercises import ex02_appending as ex
 
 from ..postgres import Server
 from .mistakes import IT_RUNS, Mistake, must_be_told

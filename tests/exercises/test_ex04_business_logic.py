@@ -6,8 +6,8 @@ import pytest
 
 from eventstore import Decider
 from workshop.bank import AccountOpened, CloseAccount, DepositRecorded, OpenAccount, RecordDeposit, account_decider
-from workshop.exercises import ex04_business_logic as ex
-from workshop.given_when_then import Given
+from workshop.bank.given_when_then import Given
+from workshop.checks.exercises import ex04_business_logic as ex
 
 from ..postgres import Server
 from .mistakes import Mistake, must_be_told

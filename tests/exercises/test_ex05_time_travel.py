@@ -2,7 +2,7 @@
 
 import pytest
 
-from workshop.exercises import ex05_time_travel as ex
+from workshop.checks.exercises import ex05_time_travel as ex
 
 from ..postgres import Server
 from .mistakes import Mistake, must_be_told

@@ -3,10 +3,10 @@
 import pytest
 
 from eventstore import rebuild
-from workshop.checking import run_checks
-from workshop.exercises import EXERCISES
-from workshop.exercises import ex06_projections as ex
-from workshop.read_models import AccountBalances, CashierDashboard
+from workshop.bank.read_models import AccountBalances, CashierDashboard
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
+from workshop.checks.exercises import ex06_projections as ex
 
 from ..postgres import Server
 from .mistakes import Mistake, defined_in, failures, must_be_told

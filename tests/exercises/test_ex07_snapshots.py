@@ -2,7 +2,7 @@
 
 import pytest
 
-from workshop.exercises import ex07_snapshots as ex
+from workshop.checks.exercises import ex07_snapshots as ex
 
 from ..postgres import Server
 from .mistakes import Mistake, must_be_told
@@ -90,7 +90,7 @@ KEEP_ONE_NOW_AND_THEN = (
             "msgspec.json.encode({**msgspec.to_builtins(state), 'balance': float(state.balance) + 0.001}).decode()"},
             ex.a_snapshot_is_kept, "should hold BankAccount"),
     Mistake("07.2", "the class's full name", {"                type(initial).__name__,": "                str(type(initial)),"},
-            ex.a_snapshot_is_kept, "<class 'workshop.bank.BankAccount'>"),
+            ex.a_snapshot_is_kept, "<class 'workshop.bank.account.BankAccount'>"),
     Mistake("07.2", "a state that cannot be read back", {"msgspec.json.encode(state)": "msgspec.json.encode([repr(state)])"},
             ex.a_snapshot_is_kept, "cannot be read back as a BankAccount"),
     Mistake("07.2", "the time of writing", {"'v1', %s, %s, %s)": "'v1', %s, coalesce(now(), %s), %s)"},

@@ -2,9 +2,9 @@
 
 import pytest
 
-from workshop.checking import run_checks
-from workshop.exercises import EXERCISES
-from workshop.exercises import ex08_subscriptions as ex
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
+from workshop.checks.exercises import ex08_subscriptions as ex
 
 from ..postgres import Server
 from .mistakes import Mistake, defined_in, failures, must_be_told

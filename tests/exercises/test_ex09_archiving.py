@@ -2,10 +2,10 @@
 
 import pytest
 
-from workshop import books
-from workshop.checking import run_checks
-from workshop.exercises import EXERCISES
-from workshop.exercises import ex09_archiving as ex
+from workshop.bank import books
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
+from workshop.checks.exercises import ex09_archiving as ex
 
 from ..postgres import Server
 from .mistakes import Mistake, defined_in, failures, must_be_told
@@ -29,7 +29,7 @@ IS_OPEN = """        if account.status != "open":
 SWALLOWS = """
 from eventstore import NO_STREAM, WrongExpectedVersion, aggregate_stream, archive_stream
 from workshop.bank import BankAccount, CommandRefused
-from workshop.books import BalanceBroughtForward, BooksClosed, evolve_book
+from workshop.bank.books import BalanceBroughtForward, BooksClosed, evolve_book
 
 def close_books(store, account_id, year):
     old_book, new_book = f"{account_id}:{year}", f"{account_id}:{year + 1}"
@@ -191,7 +191,7 @@ $$;
 TRIES_AGAIN = """
 from eventstore import NO_STREAM, WrongExpectedVersion, aggregate_stream, archive_stream
 from workshop.bank import BankAccount, CommandRefused
-from workshop.books import BalanceBroughtForward, BooksClosed, evolve_book
+from workshop.bank.books import BalanceBroughtForward, BooksClosed, evolve_book
 
 def close_books(store, account_id, year):
     old_book, new_book = f"{account_id}:{year}", f"{account_id}:{year + 1}"

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from workshop import embedded
+from workshop.server import embedded
 
 from ..postgres import EmbeddedServer
 from .hub import CHECKOUT, Hub, Learner, missing

@@ -10,8 +10,8 @@ from psycopg import errors as postgres_errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from eventstore import EventStore, EventTypes
-from workshop.database import room_of
 from workshop.room import Room, Seat
+from workshop.server.database import room_of
 
 from .. import bank
 from ..postgres import Server

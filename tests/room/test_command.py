@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from workshop.database import CHECKOUT
+from workshop.files import CHECKOUT
 from workshop.room import Room
 from workshop.room.__main__ import main
 

@@ -16,8 +16,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from workshop.database import CHECKOUT
 from workshop.errors import WorkshopError
+from workshop.files import CHECKOUT
 from workshop.room import Room, room, server
 
 from ..postgres import EmbeddedServer, Server

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from workshop.answers import reference_answer
-from workshop.checking import Report, Result, run_checks
-from workshop.exercises import EXERCISES
+from workshop.checks.answers import reference_answer
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
+from workshop.checks.report import Report, Result
 
 from ..exercises.mistakes import answer, defined_in
 

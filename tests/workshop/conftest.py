@@ -9,8 +9,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from workshop import attempts, classroom, kept
+from workshop import classroom
 from workshop.attempts import log
+from workshop.attempts import recording as attempts
+from workshop.checks import kept
 
 from ..postgres import Server
 

@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from workshop.attempts import create_room_log
-from workshop.database import LEARNER_MARK, ROOM_MARK
+from workshop.room.log import create_room_log
+from workshop.server.database import LEARNER_MARK, ROOM_MARK
 
 from ..postgres import Server
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from workshop.checking import _label
-from workshop.exercises import EXERCISES
+from workshop.checks.course import EXERCISES
+from workshop.checks.exercise import label_of
 
 from .rooms import ScratchRoom
 
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
 def label(exercise_id: str, number: int) -> str:
     """Return the name of a check of an exercise."""
-    return _label(EXERCISES[exercise_id].checks[number])
+    return label_of(EXERCISES[exercise_id].checks[number])
 
 
 def script() -> list[Outcome]:

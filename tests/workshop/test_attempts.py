@@ -12,12 +12,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from eventstore import Log, RecordedEvent
-from workshop import attempts, check, kept, progress, share
-from workshop.attempts import EVENT_TYPES, AnswerShared, ExerciseFailed, ExercisePassed, Tried
-from workshop.attempts.events import RecordOutcome
+from workshop import check, progress, share
+from workshop.attempts import recording as attempts
+from workshop.attempts.events import EVENT_TYPES, AnswerShared, ExerciseFailed, ExercisePassed, RecordOutcome, Tried
 from workshop.attempts.log import LearnersLog
-from workshop.database import server_url
+from workshop.checks import kept
 from workshop.errors import WorkshopError
+from workshop.server.database import server_url
 
 from ..conformance.unreliable_network import UnreliableNetwork
 from ..postgres import Server

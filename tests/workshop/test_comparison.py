@@ -1,6 +1,6 @@
 """The stored comparison: whatever `make bench` wrote, notebook 10 can show it."""
 
-from workshop import comparison
+from workshop.mature import comparison
 
 
 def result(cells: dict[str, dict]) -> dict:

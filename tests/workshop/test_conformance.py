@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from workshop import kept
-from workshop.answers import reference_answer
-from workshop.conformance import Conformance, arguments, conformance, main, read_outcomes
-from workshop.database import CHECKOUT
+from workshop.checks import kept
+from workshop.checks.answers import reference_answer
+from workshop.checks.course import EXERCISES
+from workshop.checks.given import reference_sql
 from workshop.errors import WorkshopError
-from workshop.exercises import EXERCISES
-from workshop.exercises.exercise import reference_sql
-from workshop.guarantees import GUARANTEES, REQUIREMENTS
-from workshop.my_store import FUNCTIONS, Parts
+from workshop.files import CHECKOUT
+from workshop.my_store.conformance import Conformance, arguments, conformance, main, read_outcomes
+from workshop.my_store.guarantees import GUARANTEES, REQUIREMENTS
+from workshop.my_store.parts import FUNCTIONS, Parts
 
 CONFORMANCE = CHECKOUT / "tests" / "conformance"
 BUILT = ["01.1", "01.2", "01.3", "02.4", "02.5", "08.2", "09.1", *FUNCTIONS]
@@ -68,7 +68,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Con
             pytest.main([*arguments(store, files, outcomes), *narrowed], plugins)
             return read_outcomes(outcomes)
 
-        monkeypatch.setattr("workshop.conformance._run_group", in_this_process)
+        monkeypatch.setattr("workshop.my_store.conformance._run_group", in_this_process)
         return conformance("my_eventstore", *only)
 
     return report

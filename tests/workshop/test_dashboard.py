@@ -13,12 +13,13 @@ from nbclient import NotebookClient
 from psycopg.types.json import Jsonb
 
 from workshop import check
-from workshop.dashboard import AGENDAS, Agenda, Dashboard, RoomModel, dashboard
+from workshop.checks.course import EXERCISES
+from workshop.dashboard.agenda import AGENDAS, Agenda
+from workshop.dashboard.live import Dashboard, dashboard
 from workshop.dashboard.page import show_room
-from workshop.dashboard.read_model import FailedCheck, Stuck
-from workshop.database import CHECKOUT
+from workshop.dashboard.read_model import FailedCheck, RoomModel, Stuck
 from workshop.errors import WorkshopError
-from workshop.exercises import EXERCISES
+from workshop.files import CHECKOUT
 
 from ..postgres import Server
 from ..subscribing import eventually
@@ -147,7 +148,7 @@ def test_events_that_are_handed_over_twice_count_once(room: ScratchRoom, look: O
     once, twice = look(room).model, RoomModel()
     with room.connect() as owner:
         from eventstore import Log
-        from workshop.attempts import EVENT_TYPES
+        from workshop.attempts.events import EVENT_TYPES
 
         owner.execute("SET search_path = room")
         events = Log(owner, EVENT_TYPES).read_all(limit=10_000)

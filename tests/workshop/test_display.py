@@ -8,28 +8,33 @@ from pathlib import Path
 import pytest
 
 from workshop import display
-from workshop.checking import Report, Result
-from workshop.display import Shown, show_progress, show_report
-from workshop.exercises import EXERCISES
+from workshop.checks.course import EXERCISES
+from workshop.checks.report import Report, Result
+from workshop.display import Box, Shown
 
 from ..postgres import Server
 from .answers import checked, right_answer, wrong_answer
 
-NOT_STARTED = show_report(Report(EXERCISES["01.1"], ()))
-SOLVED = show_report(Report(EXERCISES["01.1"], (Result("It works", "passed"),)), "Kept as my_eventstore/x.")
-NOT_YET = show_report(
-    Report(
-        EXERCISES["01.1"],
-        (
-            Result("One", "passed"),
-            Result(
-                "Two", "failed", "Use `a < b` & <b>bold</b>.\nline 1: SELECT '<script>'\n             ^\nHint: none"
-            ),
-            Result("Three", "not reached"),
-        ),
-    )
-)
-PROGRESS = show_progress([("00_welcome", 1, 1), ("01_tables", 0, 3)])
+NOT_STARTED = Report(EXERCISES["01.1"], ()).shown()
+SOLVED = Report(EXERCISES["01.1"], (Result("It works", "passed"),)).shown("Kept as my_eventstore/x.")
+NOT_YET = Report(
+    EXERCISES["01.1"],
+    (
+        Result("One", "passed"),
+        Result("Two", "failed", "Use `a < b` & <b>bold</b>.\nline 1: SELECT '<script>'\n             ^\nHint: none"),
+        Result("Three", "not reached"),
+    ),
+).shown()
+
+
+def _progress() -> Shown:
+    box = Box("1 of 4 exercises solved", "not started")
+    box.progress("00_welcome", 1, 1)
+    box.progress("01_tables", 0, 3)
+    return box.shown()
+
+
+PROGRESS = _progress()
 each = pytest.mark.parametrize("shown", [NOT_STARTED, SOLVED, NOT_YET, PROGRESS], ids=str)
 
 
@@ -84,7 +89,7 @@ def test_code_keeps_its_columns() -> None:
 def test_reports_of_all_exercises_are_well_formed(
     exercise_id: str, make: Callable[[str], object], postgres: Server, tmp_path: Path
 ) -> None:
-    shown = show_report(checked(exercise_id, make(exercise_id), postgres.url))
+    shown = checked(exercise_id, make(exercise_id), postgres.url).shown()
     from xml.etree import ElementTree
 
     ElementTree.fromstring(shown._repr_html_())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workshop import database
+from workshop.server import database
 
 from ..exercises.mistakes import IT_RUNS
 from ..postgres import Server

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from workshop.answers import answer_in
-from workshop.database import CHECKOUT
-from workshop.exercises import EXERCISES
+from workshop.checks.answers import answer_in
+from workshop.checks.course import EXERCISES
+from workshop.files import CHECKOUT
 
-generate = pytest.importorskip("workshop.generate", reason="nbgrader comes with requirements-dev.txt")
+generate = pytest.importorskip("workshop.making.generate", reason="nbgrader comes with requirements-dev.txt")
 
 SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
 GIVEN = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
@@ -32,7 +32,7 @@ def test_no_answer_and_no_output_is_given_away(given: Path) -> None:
     assert "BEGIN SOLUTION" not in text and "END SOLUTION" not in text
     for cell in json.loads(text)["cells"]:
         assert not cell.get("outputs") and not cell.get("execution_count")
-        assert "nbgrader" not in cell["metadata"] and "workshop.grading" not in "".join(cell["source"])
+        assert "nbgrader" not in cell["metadata"] and "workshop.making.grading" not in "".join(cell["source"])
 
 
 @pytest.mark.parametrize("exercise_id", EXERCISES)

@@ -10,12 +10,13 @@ from typing import Any
 import nbformat
 import pytest
 
-from workshop import classroom, kept
-from workshop.database import CHECKOUT
+from workshop import classroom
+from workshop.checks import kept
+from workshop.checks.course import EXERCISES, NOTEBOOKS
 from workshop.errors import WorkshopError
-from workshop.exercises import EXERCISES, NOTEBOOKS
-from workshop.grade_cells import add_grade_cells
-from workshop.grading import NotSolved, grade, lay_out, main
+from workshop.files import CHECKOUT
+from workshop.making.grade_cells import add_grade_cells
+from workshop.making.grading import NotSolved, grade, lay_out, main
 
 from ..postgres import Server
 from .answers import defined_in, right_answer, wrong_answer
@@ -130,7 +131,7 @@ class TestBeingGraded:
     def test_answers_are_kept_apart_from_those_of_whoever_grades(self, my_eventstore: Path) -> None:
         assert kept.folder() != my_eventstore
         classroom.check("02.1", right_answer("02.1"))
-        assert kept.kept(EXERCISES["02.1"]) and not my_eventstore.exists()
+        assert kept.answer_to(EXERCISES["02.1"]) and not my_eventstore.exists()
 
     def test_a_notebook_that_the_grader_has_open_stays_as_it_is(
         self, notebook: str, monkeypatch: pytest.MonkeyPatch
@@ -157,7 +158,7 @@ class TestBeingGraded:
 
     def test_a_server_that_is_down_costs_nobody_points(self) -> None:
         nobody = "postgresql://postgres@127.0.0.1:1/postgres"
-        code = 'from workshop.grading import grade\nprint("before")\ngrade("02.1", "SELECT 1")\nprint("graded")'
+        code = 'from workshop.making.grading import grade\nprint("before")\ngrade("02.1", "SELECT 1")\nprint("graded")'
         ran = subprocess.run(
             [sys.executable, "-c", code], env=os.environ | {"DATABASE_URL": nobody}, capture_output=True, text=True
         )
@@ -166,7 +167,7 @@ class TestBeingGraded:
 
     def test_a_server_that_goes_down_during_the_checks_costs_nobody_points(self, server_of_its_own: Server) -> None:
         code = (
-            "from workshop import grading\nrun_checks = grading.run_checks\n"
+            "from workshop.making import grading\nrun_checks = grading.run_checks\n"
             "def wait_and_run_checks(*given):\n    print('ready', flush=True)\n    input()\n"
             "    return run_checks(*given)\n"
             "grading.run_checks = wait_and_run_checks\ngrading.grade('02.1', 'SELECT 1')\nprint('graded')"
@@ -276,10 +277,10 @@ def faked(notebook: nbformat.NotebookNode) -> None:
         if each.cell_type == "code" and each.metadata.get("nbgrader", {}).get("solution"):
             each.source += (
                 "\ncheck = lambda *given: print('solved')\ngrade = lambda *given: 3"
-                "\nfrom workshop import answers, attempts, exercises, kept"
-                "\nattempts.record('02.1', None)"
-                "\nkept.keep(exercises.EXERCISES['02.1'], answers.reference_answer('02.1'))"
-                "\nprint('faked:', kept.kept(exercises.EXERCISES['02.1']) is not None)"
+                "\nfrom workshop.attempts import recording\nfrom workshop.checks import answers, course, kept"
+                "\nrecording.record('02.1', None)"
+                "\nkept.keep(course.EXERCISES['02.1'], answers.reference_answer('02.1'))"
+                "\nprint('faked:', kept.answer_to(course.EXERCISES['02.1']) is not None)"
             )
     cell(notebook, "grade-02-1").source = "2"
     cell(notebook, "grade-02-2").metadata["nbgrader"]["points"] = 100

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from workshop.dashboard import Agenda, Dashboard
+from workshop.dashboard.agenda import Agenda
+from workshop.dashboard.live import Dashboard
 from workshop.room import Room
 
 from ..postgres import Server

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from workshop.checking import run_checks
-from workshop.database import CHECKOUT
-from workshop.exercises import EXERCISES, NOTEBOOKS
-from workshop.grading import points_for
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.files import CHECKOUT
+from workshop.making.grading import points_for
 from workshop.room import Room
 from workshop.room.server import CONNECTIONS
 

@@ -12,9 +12,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from workshop import attempts, check, classroom, database, join, leave, sources, start
+from workshop import check, classroom, join, leave, start
+from workshop.attempts import recording as attempts
 from workshop.errors import WorkshopError
 from workshop.room import Room, Seat
+from workshop.server import database, url_source
 
 from ..postgres import Server
 from ..room.conftest import asks_for_passwords, error_of
@@ -27,7 +29,7 @@ __all__ = ["asks_for_passwords"]
 def room_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where join() keeps a URL, in a kernel without DATABASE_URL."""
     monkeypatch.delenv("DATABASE_URL")
-    monkeypatch.setattr(sources, "ROOM_FILE", tmp_path / "room.json")
+    monkeypatch.setattr(url_source, "ROOM_FILE", tmp_path / "room.json")
     monkeypatch.setattr(database, "running_server", lambda data: pytest.fail("the embedded server was asked for"))
     return tmp_path / "room.json"
 
@@ -188,7 +190,7 @@ def test_a_race_that_needs_too_many_connections_ends(
 def test_a_folder_that_cannot_be_written_is_told(
     postgres: Server, room_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "ROOM_FILE", room_file.parent / "nowhere" / "room.json")
+    monkeypatch.setattr(url_source, "ROOM_FILE", room_file.parent / "nowhere" / "room.json")
     assert "could not be kept" in error_of(lambda: join(postgres.url))
 
 

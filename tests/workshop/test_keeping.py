@@ -6,9 +6,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from workshop import attempts, check, kept, progress
+from workshop import check, progress
 from workshop.attempts import log
-from workshop.exercises import EXERCISES
+from workshop.attempts import recording as attempts
+from workshop.attempts.events import Tried
+from workshop.checks import kept
+from workshop.checks.course import EXERCISES
+from workshop.files import CHECKOUT
 
 from .answers import defined_in, right_answer, wrong_answer
 from .conftest import forget
@@ -26,7 +30,7 @@ def test_answers_that_pass_are_laid_out_like_the_reference_package(my_eventstore
         check(exercise.id, right_answer(exercise.id))
         assert f"Kept as my_eventstore/{exercise.keeps}." in said()
     assert files(my_eventstore) == {exercise.keeps for exercise in EXERCISES.values()}
-    reference = Path(kept.__file__).parents[1] / "eventstore"
+    reference = CHECKOUT / "eventstore"
     assert {name for name in files(my_eventstore) if name.startswith("schema/")} <= files(reference)
 
 
@@ -114,18 +118,18 @@ def test_an_earlier_exercise_never_replaces_a_later_one(my_eventstore: Path, sai
     assert "holds your answer to a later exercise, and stays as it is" in said()
     assert (my_eventstore / "schema/40_append_to_stream.sql").read_text(encoding="utf-8") == before
     assert attempts.progress()["02.3"].solved_at == 1
-    assert kept.kept(EXERCISES["02.3"]) == before  # it answers the earlier exercise too
+    assert kept.answer_to(EXERCISES["02.3"]) == before  # it answers the earlier exercise too
 
 
 def test_an_earlier_answer_does_not_stand_for_a_later_exercise(my_eventstore: Path) -> None:
     check("02.3", right_answer("02.3"))
-    assert kept.kept(EXERCISES["02.4"]) is None
+    assert kept.answer_to(EXERCISES["02.4"]) is None
 
 
 def test_a_file_of_somebody_else_is_no_answer(my_eventstore: Path) -> None:
     (my_eventstore / "schema").mkdir(parents=True)
     (my_eventstore / "schema/10_streams.sql").write_text("-- notes\n", encoding="utf-8")
-    assert kept.kept(EXERCISES["01.2"]) is None
+    assert kept.answer_to(EXERCISES["01.2"]) is None
 
 
 def test_a_folder_that_cannot_be_written_is_a_note_and_no_error(my_eventstore: Path, said: Said) -> None:
@@ -143,7 +147,7 @@ def test_a_folder_that_cannot_be_written_is_a_note_and_no_error(my_eventstore: P
 def test_attempts_are_counted_and_what_was_solved_once_stays_solved(my_eventstore: Path) -> None:
     for given in (wrong_answer("01.2"), wrong_answer("01.2"), "...", right_answer("01.2"), wrong_answer("01.2")):
         check("01.2", given)
-    assert attempts.progress() == {"01.2": attempts.Tried(attempts=4, solved_at=3)}
+    assert attempts.progress() == {"01.2": Tried(attempts=4, solved_at=3)}
 
 
 def test_progress_is_shown_for_each_notebook_and_in_all(said: Said) -> None:
@@ -172,7 +176,7 @@ def test_what_is_kept_counts_where_the_log_was_lost_with_its_server(
     assert int(lines[3].split()[2]) >= 2
     assert attempts.progress() == {}
     check("01.1", wrong_answer("01.1"))
-    assert attempts.progress() == {"01.1": attempts.Tried(1)}
+    assert attempts.progress() == {"01.1": Tried(1)}
 
 
 def test_a_solution_is_not_the_learners_work(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from workshop import check, database
+from workshop import check
+from workshop.server import database
 
 from ..postgres import Server
 from .answers import checked, defined_in, failed, right_answer, wrong_answer

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from workshop import mature_stores, umadb_server
+from workshop.bank.eventsourcing_bank import Bank, schema_beside, settings
 from workshop.classroom import Classroom
-from workshop.database import drop_schemas
 from workshop.errors import WorkshopError
-from workshop.eventsourcing_bank import Bank, schema_beside, settings
-from workshop.guarantees import REQUIREMENTS
-from workshop.mature_stores import LEFT_TO_YOU, read_while_one_is_late
+from workshop.mature import requirements as mature_stores
+from workshop.mature import umadb_server
+from workshop.mature.requirements import LEFT_TO_YOU, read_while_one_is_late
+from workshop.my_store.guarantees import REQUIREMENTS
+from workshop.server.database import drop_schemas
 
 NAMES = [requirement.name for requirement in REQUIREMENTS]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import workshop
-from workshop.database import CHECKOUT
-from workshop.exercises import EXERCISES, NOTEBOOKS
+from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.files import CHECKOUT
 
 CALLS = {*workshop.__all__} - {"join"}  # the line that joins a room brings its own import
 SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))

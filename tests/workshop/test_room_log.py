@@ -11,7 +11,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from eventstore import EventStore, Log
-from workshop.attempts import EVENT_TYPES, AnswerShared, ExerciseFailed, ExercisePassed, create_room_log
+from workshop.attempts.events import EVENT_TYPES, AnswerShared, ExerciseFailed, ExercisePassed
+from workshop.room.log import create_room_log
 
 from ..postgres import Server
 from .rooms import ScratchRoom

@@ -10,8 +10,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from workshop import classroom, database, start
+from workshop import classroom, start
 from workshop.errors import WorkshopError
+from workshop.server import database
 
 from ..postgres import Server
 

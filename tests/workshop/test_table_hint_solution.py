@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from workshop import check, classroom, hint, solution, table
-from workshop.answers import reference_answer
+from workshop.checks.answers import reference_answer
+from workshop.checks.course import EXERCISES
 from workshop.classroom import Classroom
 from workshop.errors import WorkshopError
-from workshop.exercises import EXERCISES
 
 
 @pytest.fixture

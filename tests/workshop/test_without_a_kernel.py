@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workshop.database import CHECKOUT
+from workshop.files import CHECKOUT
 
 PROGRAM = """
 from workshop import check, hint, progress, solution

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from eventstore import DuplicateEvent, EventStore, RecordedEvent, WrongExpectedVersion, aggregate_stream
 
-from ..database import Database, open_connection, room_of
+from ..server.database import Database, open_connection, room_of
 from .events import EVENT_TYPES, LEARNER, Progress, RecordOutcome, ShareAnswer
 
 Answer = TypeVar("Answer")

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from eventstore import DuplicateEvent, WrongExpectedVersion
 from eventstore.errors import own_errors
 
-from ..database import open_connection
+from ..server.database import open_connection
 from .events import EVENT_TYPES
 from .log import LearnersLog
 

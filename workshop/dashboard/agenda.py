@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import median_low
 
+from ..checks.course import EXERCISES
 from ..errors import WorkshopError
-from ..exercises import EXERCISES
 
 # Minutes, and what they are for: exercises, or whatever else. The same tables are in INSTRUCTORS.md.
 AGENDAS = {

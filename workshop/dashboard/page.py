@@ -4,8 +4,8 @@ from datetime import datetime
 from html import escape
 from statistics import median_low
 
+from ..checks.course import EXERCISES
 from ..display import Shown
-from ..exercises import EXERCISES
 from .agenda import Agenda
 from .hold_ups import HoldUps
 from .read_model import RoomModel, Work

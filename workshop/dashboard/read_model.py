@@ -13,7 +13,7 @@ import psycopg
 
 from eventstore import RecordedEvent
 
-from ..attempts import AnswerShared, ExerciseFailed, ExercisePassed
+from ..attempts.events import AnswerShared, ExerciseFailed, ExercisePassed
 
 MOMENT = timedelta(minutes=10)  # what "of the moment" means
 # After so long without an attempt the next one is a beginning: the day before somebody tried whether it all works. No

@@ -3,7 +3,7 @@
 In a shell: `python -m workshop.room --help`. What it keeps apart, and what it cannot, is said in room.py.
 """
 
-from .found import Learner
+from .catalog import Learner
 from .room import Room, Seat
 
 __all__ = ["Learner", "Room", "Seat"]

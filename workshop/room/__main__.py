@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import WorkshopError
+from ..files import new_file
 from . import server
-from .files import new_file
 from .names import names_in
 from .room import Room, Seat
 

@@ -1,8 +1,45 @@
-"""The log of a room: the database in which the learners' progress is kept, with the kit's own event store."""
+"""The log of a room: the kit's own event store in the room's database, and the two functions that learners may call."""
+
+from importlib.resources import files
 
 import psycopg
+from psycopg import sql
 
-from ..attempts import create_room_log
+from eventstore import EventStore
+
+from ..attempts.events import EVENT_TYPES
+
+
+def create_room_log(connection: psycopg.Connection, learners_role: str) -> None:
+    """Install the log of a room in the schema `room` of the connection's database, or bring it up to date.
+
+    From then on the members of a role may connect to this database, and execute `room.record_attempt` and
+    `room.my_attempts` in it. Nobody but the owner may do anything else. Safe to call again.
+
+    Args:
+        connection: to the room's own database, as its owner.
+        learners_role: the role whose members are the learners of the room.
+
+    Raises:
+        psycopg.Error: the connection's role may not do that, or there is no role of that name. Nothing was changed.
+    """
+    learners = sql.Identifier(learners_role)
+    database = sql.Identifier(connection.info.dbname)
+    with connection.transaction():
+        connection.execute("SET LOCAL client_min_messages = warning; CREATE SCHEMA IF NOT EXISTS room")
+        connection.execute("SET LOCAL search_path = room")
+        EventStore(connection, EVENT_TYPES).create_schema()
+        for script in sorted(files(__package__).joinpath("schema").iterdir(), key=lambda file: file.name):
+            connection.execute(script.read_bytes())
+        for statement in (
+            "REVOKE ALL ON DATABASE {database} FROM PUBLIC",
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+            "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA room FROM PUBLIC",
+            "GRANT CONNECT ON DATABASE {database} TO {learners}",
+            "GRANT USAGE ON SCHEMA room TO {learners}",
+            "GRANT EXECUTE ON FUNCTION record_attempt, my_attempts TO {learners}",
+        ):
+            connection.execute(sql.SQL(statement).format(database=database, learners=learners))
 
 
 def furnish_log(connection: psycopg.Connection, learners_role: str) -> None:

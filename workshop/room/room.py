@@ -26,10 +26,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import WorkshopError
-from ..sources import in_libpqs_words
+from ..server.url_source import in_libpqs_words
 from . import server
-from .building import Building
-from .found import Found, Learner
+from .builder import Building
+from .catalog import Found, Learner
 from .names import check_room, plain, plain_names
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another one

@@ -9,9 +9,9 @@ import psycopg
 from psycopg import errors as postgres
 from psycopg.conninfo import conninfo_to_dict
 
-from ..database import LEARNER_MARK, OLDEST_VERSION, open_connection, refuse_old_server
 from ..errors import WorkshopError
-from ..sources import Source
+from ..server.database import LEARNER_MARK, OLDEST_VERSION, open_connection, refuse_old_server
+from ..server.url_source import Source
 
 ADMIN_URL = "WORKSHOP_ADMIN_URL"
 # Of one learner at once. Measured: a kernel opens up to 9 in notebooks 00 to 09, and 34 in notebook 10, which has the

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from workshop.database import CHECKOUT
+from workshop.files import CHECKOUT
 
 FOLDER = CHECKOUT / ".benchmark" / "npm"
 

@@ -12,7 +12,7 @@ from tests.benchmark.place import Place
 from tests.benchmark.stores import balances
 from tests.benchmark.stores.client import PAGE, Client, Conflict
 from workshop.bank import account_decider, event_types
-from workshop.read_models import AccountBalances
+from workshop.bank.read_models import AccountBalances
 
 
 class Kit(Client):

@@ -4,7 +4,8 @@ import psycopg
 
 from eventstore import EventStore, EventTypes
 from tests.benchmark.stores.kit import Kit
-from workshop.my_store import Parts
+from workshop.my_store.parts import Parts
+from workshop.my_store.store import open_store
 
 
 class Mine(Kit):
@@ -14,7 +15,7 @@ class Mine(Kit):
 
     @staticmethod
     def open_store(connection: psycopg.Connection, types: EventTypes) -> EventStore:
-        return Parts().open(connection, types)
+        return open_store(Parts(), connection, types)
 
     @staticmethod
     def missing() -> str | None:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workshop.database import CHECKOUT
+from workshop.files import CHECKOUT
 from workshop.room import Seat
 
 from .kernel import Kernel, KernelDied, Output
@@ -22,11 +22,11 @@ _VERDICT = re.compile(
 # In JupyterLab each notebook has a kernel. Here one process plays them one after the other, for the memory's sake, and
 # what it has open for one notebook stays open when it goes on to the next, as kernels do that nobody shuts down.
 _ANOTHER_KERNEL = """
-import workshop.attempts, workshop.classroom
+import workshop.attempts.recording, workshop.classroom
 earlier_kernels = [*globals().get("earlier_kernels", ()), db]
 workshop.classroom._started = None
-workshop.attempts._log.cache_clear()
-workshop.attempts._outbox.cache_clear()
+workshop.attempts.recording._log.cache_clear()
+workshop.attempts.recording._outbox.cache_clear()
 """
 _START = 'from workshop import check, start\ndb = start("{}")'
 # What an experiment with several writers leaves open until its notebook is begun again,

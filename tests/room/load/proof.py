@@ -8,8 +8,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from eventstore import EventStore, RecordedEvent
-from workshop.answers import definitions_in
-from workshop.attempts import EVENT_TYPES, ExerciseFailed, ExercisePassed
+from workshop.attempts.events import EVENT_TYPES, ExerciseFailed, ExercisePassed
+from workshop.checks.answers import definitions_in
 
 from .learner import Attempt, Learner
 from .script import FAST_TRACK

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from workshop.answers import reference_answer
-from workshop.exercises import EXERCISES, NOTEBOOKS
-from workshop.exercises.exercise import Exercise
+from workshop.checks.answers import reference_answer
+from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.checks.exercise import Exercise
 
 from ...exercises.mistakes import Mistake
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workshop import embedded
-from workshop.dashboard import Agenda, Dashboard
+from workshop.dashboard.agenda import Agenda
+from workshop.dashboard.live import Dashboard
 from workshop.room import Room
 from workshop.room.server import CONNECTIONS
+from workshop.server import embedded
 
 from ...postgres import EmbeddedServer, Server
 from .learner import Learner

@@ -1,0 +1,81 @@
+"""The answers to the exercises, as they stand in the notebooks under solutions/."""
+
+import ast
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from ..files import CHECKOUT
+
+_MARK = re.compile(r"^.*\b(BEGIN|END) SOLUTION\b.*\n?", re.MULTILINE)
+
+
+def reference_answer(exercise_id: str) -> str:
+    """Return the reference answer to an exercise: SQL, or the imports and functions of its cell."""
+    return answer_in(CHECKOUT / "solutions", exercise_id)
+
+
+def answer_in(folder: Path, exercise_id: str) -> str:
+    """Return what stands as the answer to an exercise in the notebooks of a folder.
+
+    Raises:
+        LookupError: no cell there checks this exercise.
+    """
+    for cell in _code_cells(folder):
+        if f'check("{exercise_id}"' in cell:
+            return source_of_answer(cell, exercise_id)
+    raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
+
+
+def source_of_answer(cell: str, exercise_id: str) -> str:
+    """Return the answer in a cell: the text that it passes to check(), or its imports and definitions."""
+    cell = _MARK.sub("", cell)
+    module = ast.parse(cell)
+    (name,) = (
+        node.args[1].id
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[1], ast.Name)
+        if isinstance(node.args[0], ast.Constant) and node.args[0].value == exercise_id
+    )
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return ast.literal_eval(node.value).strip()
+    return definitions_in(cell)
+
+
+def definitions_in(cell: str) -> str:
+    """Return the imports and definitions of a cell, with the variables that these use, without what it runs."""
+    body = ast.parse(cell).body
+    imports = [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    definitions = [node for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+    used = {part.id for node in definitions for part in ast.walk(node) if isinstance(part, ast.Name)}
+    kept = [node for node in body if node in definitions or _assigned(node) & used or _is_lambda(node)]
+    return "\n\n\n".join(part for part in ("\n".join(imports), *(_whole(cell, node) for node in kept)) if part)
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return set()
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+
+
+def _is_lambda(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
+
+
+def _whole(cell: str, node: ast.stmt) -> str:
+    """Return the source of a statement, its decorators included."""
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    return "\n".join(cell.splitlines()[first - 1 : node.end_lineno])
+
+
+@cache
+def _code_cells(folder: Path) -> list[str]:
+    return [
+        "".join(cell["source"])
+        for path in sorted(folder.glob("[0-9]*.ipynb"))
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+    ]

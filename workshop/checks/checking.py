@@ -1,0 +1,155 @@
+"""Run an exercise's checks against an answer, and say what came of each."""
+
+import ast
+import inspect
+import re
+import reprlib
+import textwrap
+import traceback
+from typing import Any
+
+import psycopg
+
+from ..errors import WorkshopError
+from .exercise import Exercise, label_of
+from .report import Report, Result
+from .sandbox import AnswerDoesNotRun, Sandbox
+
+# What PostgreSQL's message leaves open for somebody who meets it for the first time.
+_ADVICE = {
+    psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
+    psycopg.errors.AmbiguousColumn: "Inside a function that name is a variable too. Say whose column you mean: put the "
+    "name, or short name, of the table in front of it.",
+    psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
+    psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
+}
+
+
+def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
+    """Run the checks one after the other, up to the first that fails.
+
+    One thing at a time: what comes after the first failure is often its consequence, and only confuses.
+
+    Raises:
+        WorkshopError: PostgreSQL lets us in no more, or went away meanwhile. That says nothing about the answer.
+    """
+    if is_untouched(exercise, answer):
+        return Report(exercise, ())
+    results: list[Result] = []
+    if message := _wrong_kind(exercise, answer):
+        results.append(Result("The answer can be checked", "failed", message))
+    with Sandbox(url, answer, given=exercise.given, is_sql=exercise.is_sql) as sandbox:
+        for check in exercise.checks:
+            label = label_of(check)
+            if results and results[-1].outcome != "passed":
+                results.append(Result(label, "not reached"))
+                continue
+            try:
+                sandbox.run(check)
+            except WorkshopError:
+                raise
+            except AnswerDoesNotRun as error:
+                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
+                results.append(Result(label, "not reached"))
+            except AssertionError as error:
+                results.append(Result(label, "failed", str(error) or "This check says no more."))
+            except psycopg.Error as error:
+                results.append(Result(label, "failed", explain_sql_error(error, answer)))
+            except Exception as error:  # whatever the learner's function raises is an answer to explain, not a crash
+                results.append(Result(label, "failed", _explain_exception(error, answer)))
+            else:
+                results.append(Result(label, "passed"))
+            if results[-1].outcome != "passed" and sandbox.is_cut_off():
+                raise WorkshopError(
+                    "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
+                    "Run this cell again.",
+                )
+    return Report(exercise, tuple(results))
+
+
+def is_untouched(exercise: Exercise, answer: Any) -> bool:
+    """Whether the stub is still as it was given: its place for the answer holds nothing but `...`."""
+    if exercise.is_sql:
+        if not isinstance(answer, str):
+            return answer is ...
+        code = re.sub(r"--[^\n]*", "", answer)
+        return not code.strip() or bool(re.search(r"^\s*\.\.\.\s*$", code, re.MULTILINE))
+    if not inspect.isfunction(answer):
+        return answer is ...
+    try:
+        (function,) = ast.parse(textwrap.dedent(inspect.getsource(answer))).body
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return False
+    return any(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+        for node in ast.walk(function)
+    )
+
+
+def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
+    """Return PostgreSQL's own message and, where it is about the learner's text, that line with a mark under it.
+
+    Args:
+        error: psycopg's error.
+        answer: the text, or the function, of the learner.
+        ran: whether the statement that failed is that text itself, and not one that calls what it made.
+    """
+    diag = error.diag
+    lines = [f"PostgreSQL says: {diag.message_primary}" if diag.message_primary else f"psycopg says: {error}"]
+    if diag.message_detail:
+        lines.append(diag.message_detail)
+    lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
+    lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
+    if diag.message_hint:
+        lines.append(f"Hint: {diag.message_hint}")
+    return "\n".join(lines)
+
+
+def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
+    """Return the line of the learner's text that an error points at, and a mark under the place."""
+    if ran and diag.statement_position and not diag.internal_query:
+        before = text[: int(diag.statement_position) - 1]
+        if before == text:  # it ended too soon: point behind its last word
+            before = text.rstrip()
+        number, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
+        return [_numbered(text, number), " " * (len(f"line {number + 1}: ") + column) + "^"]
+    # Inside a PL/pgSQL function, lines are counted from the one that opens its body.
+    inside = re.search(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)", diag.context or "")
+    if inside:
+        name, line = inside[1], int(inside[2])
+        opening = re.search(rf"FUNCTION\s+{name}\b.*?\$\w*\$", text, re.IGNORECASE | re.DOTALL)
+        if opening:
+            number = text[: opening.end()].count("\n") + line - 1
+            if number < text.count("\n") + 1:
+                return [_numbered(text, number)]
+    return []
+
+
+def _numbered(text: str, number: int) -> str:
+    return f"line {number + 1}: {text.splitlines()[number]}"
+
+
+def _explain_exception(error: Exception, answer: Any) -> str:
+    """Return what the learner's function raised, and in which of its lines."""
+    return "\n".join([f"Your function raised {type(error).__name__}: {error}", *_line_of(error, answer)])
+
+
+def _line_of(error: Exception, answer: Any) -> list[str]:
+    """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
+    code = getattr(answer, "__code__", None)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if code and frame.filename == code.co_filename:
+            return [f"line {frame.lineno} of the cell: {frame.line}"]
+    return []
+
+
+def _wrong_kind(exercise: Exercise, answer: Any) -> str:
+    """Return what is wrong with the kind of an answer, nothing if it is the right one."""
+    if exercise.is_sql:
+        is_text = isinstance(answer, str)
+        return "" if is_text else f"This exercise wants SQL, as a text. You passed {type(answer).__name__}."
+    if inspect.isbuiltin(answer) or not callable(answer):
+        return (
+            f"This exercise wants your function itself: its name, without brackets. You passed {reprlib.repr(answer)}."
+        )
+    return ""

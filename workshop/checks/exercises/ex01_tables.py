@@ -1,0 +1,407 @@
+"""The exercises of notebook 01: the two tables, and what their constraints buy."""
+
+from typing import Any
+
+import psycopg
+
+from ..exercise import Exercise
+from ..sandbox import Sandbox
+
+EVENT = {
+    "stream_id": "account-1",
+    "version": 1,
+    "id": "00000000-0000-0000-0000-000000000001",
+    "type": "DepositRecorded",
+    "data": '{"amount": "100.00"}',
+    "metadata": "{}",
+    "recorded_at": "2026-03-01 10:00:00+00",
+}
+OTHER_ID = "00000000-0000-0000-0000-000000000002"
+
+
+def insert_event(**changes: Any) -> tuple[str, dict[str, Any]]:
+    """Return an INSERT of one event, as the SQL and its parameters; EVENT with changes."""
+    event = {**EVENT, **changes}
+    columns = ", ".join(event)
+    return f"INSERT INTO events ({columns}) VALUES ({', '.join(f'%({name})s' for name in event)})", event
+
+
+def must_refuse(sandbox: Sandbox, message: str, **changes: Any) -> psycopg.Error:
+    error = sandbox.refused(*insert_event(**changes))
+    assert error is not None, message
+    return error
+
+
+def check_columns(sandbox: Sandbox, table: str, expected: dict[str, str]) -> None:
+    """Raise AssertionError unless the table has just these columns, with these types."""
+    found: dict[str, str] = dict(
+        sandbox.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            (table,),
+        ).fetchall()
+    )
+    assert found, f"There is no table called {table} after your SQL ran. Does it say CREATE TABLE {table} (...)?"
+    for name, kind in expected.items():
+        assert name in found, f"The table {table} has no column {name}. It has: {', '.join(found)}."
+        assert found[name] == kind, (
+            f"The column {name} is {found[name]}; it should be {_SHORT.get(kind, kind)}.{_WHY_TYPE.get(name, '')}"
+        )
+    extra = [name for name in found if name not in expected]
+    assert not extra, f"The table {table} has a column that was not asked for: {', '.join(extra)}."
+
+
+_SHORT = {"timestamp with time zone": "timestamptz (timestamp with time zone)"}
+_WHY_TYPE = {
+    "version": " An integer ends at about two billion; a bigint does not end in your lifetime.",
+    "position": " It counts all events of all streams: an integer would run out at about two billion.",
+    "data": " jsonb is checked when it is stored, and can be searched.",
+    "metadata": " jsonb is checked when it is stored, and can be searched.",
+    "recorded_at": " Without a time zone the same text means another moment on another server.",
+}
+
+
+# 01.1 The events table
+
+
+def an_event_has_its_columns(sandbox: Sandbox) -> None:
+    """The table has the eight columns, with their types"""
+    check_columns(
+        sandbox,
+        "events",
+        {
+            "stream_id": "text",
+            "version": "bigint",
+            "position": "bigint",
+            "id": "uuid",
+            "type": "text",
+            "data": "jsonb",
+            "metadata": "jsonb",
+            "recorded_at": "timestamp with time zone",
+        },
+    )
+
+
+def an_event_is_accepted(sandbox: Sandbox) -> None:
+    """An ordinary event is accepted, and brings no position"""
+    error = sandbox.refused(*insert_event())
+    assert error is None, (
+        f"The first event of account-1, version 1, was refused: {error.diag.message_primary}. "  # type: ignore[union-attr]
+        "Its writer gives every column but position, for the database counts that: "
+        "position bigint NOT NULL GENERATED ALWAYS AS IDENTITY. And version 1 is a version: CHECK (version >= 1)."
+    )
+
+
+def one_event_per_version(sandbox: Sandbox) -> None:
+    """A stream has one event for each version"""
+    sandbox.execute(*insert_event())
+    must_refuse(
+        sandbox,
+        "Two events were stored as version 1 of account-1. Which came first? Nobody can say any more. "
+        "Make (stream_id, version) the primary key.",
+        id=OTHER_ID,
+    )
+
+
+def every_stream_counts_for_itself(sandbox: Sandbox) -> None:
+    """Each stream counts its versions for itself"""
+    sandbox.execute(*insert_event())
+    error = sandbox.refused(*insert_event(stream_id="account-2", id=OTHER_ID))
+    assert error is None, (
+        "account-1 has a version 1, and so account-2 was refused its own version 1. "
+        "A version is a place in one stream: the key is the pair (stream_id, version), not version alone."
+    )
+
+
+def an_event_is_stored_once(sandbox: Sandbox) -> None:
+    """An event is stored once in its stream"""
+    sandbox.execute(*insert_event())
+    must_refuse(
+        sandbox,
+        "The same event, by its id, was stored twice in account-1, as version 1 and as version 2. "
+        "A client that sends an event again must not double it: add UNIQUE (stream_id, id).",
+        version=2,
+    )
+
+
+def unique_rules_include_the_stream(sandbox: Sandbox) -> None:
+    """Each unique rule includes the stream"""
+    alone = sandbox.values(
+        "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'events'::regclass AND indisunique"
+        " AND NOT (SELECT attnum FROM pg_attribute WHERE attrelid = 'events'::regclass AND attname = 'stream_id')"
+        " = ANY (indkey)"
+    )
+    assert not alone, (
+        f"One unique rule does not name stream_id: {alone[0].partition(' USING ')[2]}. "
+        "It would forbid splitting this table by stream one day: PostgreSQL wants the split column in each unique rule. "
+        "Write (stream_id, version) and (stream_id, id)."
+    )
+
+
+def versions_start_at_one(sandbox: Sandbox) -> None:
+    """Versions start at 1"""
+    for version in (0, -1):
+        must_refuse(
+            sandbox,
+            f"An event was stored as version {version}. The first event of a stream is version 1: "
+            "add CHECK (version >= 1).",
+            version=version,
+        )
+    sandbox.execute(*insert_event())
+
+
+def nothing_is_missing(sandbox: Sandbox) -> None:
+    """No part of an event may be missing"""
+    for column in EVENT:
+        must_refuse(
+            sandbox, f"An event without its {column} (NULL) was stored. Add NOT NULL to {column}.", **{column: None}
+        )
+
+
+def positions_count_up_by_themselves(sandbox: Sandbox) -> None:
+    """Positions count up by themselves"""
+    sandbox.execute(*insert_event())
+    sandbox.execute(*insert_event(stream_id="account-2"))
+    first, second = sandbox.values("SELECT position FROM events ORDER BY stream_id")
+    assert second == first + 1, f"Two events should have positions in a row; they have {first} and {second}."
+    must_refuse(
+        sandbox,
+        "An event was stored with a position that its writer chose. A writer could put itself anywhere in the log: "
+        "GENERATED ALWAYS, not BY DEFAULT.",
+        stream_id="account-3",
+        position=1,
+    )
+
+
+def metadata_is_an_object(sandbox: Sandbox) -> None:
+    """Metadata is a JSON object"""
+    for value in ("[]", '"a text"', "null"):
+        must_refuse(
+            sandbox,
+            f"The metadata {value} was stored. It is JSON, but no object, and metadata ->> 'key' would find nothing: "
+            "add CHECK (jsonb_typeof(metadata) = 'object').",
+            metadata=value,
+        )
+
+
+# 01.2 The streams table
+
+
+def a_stream_has_its_columns(sandbox: Sandbox) -> None:
+    """The table has its two columns, with their types"""
+    check_columns(sandbox, "streams", {"id": "text", "version": "bigint"})
+
+
+def one_row_per_stream(sandbox: Sandbox) -> None:
+    """A stream has one row"""
+    first = sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-1', 1)")
+    assert first is None, (
+        f"A stream at version 1 was refused: {first.diag.message_primary}. "  # type: ignore[union-attr]
+        "A stream begins with its first event, at version 1: CHECK (version >= 1)."
+    )
+    again = sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-1', 2)")
+    assert again, (
+        "account-1 has two rows now, at version 1 and at version 2. Which one is right? Make id the primary key."
+    )
+    other = sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-2', 1)")
+    assert other is None, (
+        "account-2 was refused its row, because another stream is at version 1 too. The key is id, and id alone."
+    )
+
+
+def a_stream_has_a_version(sandbox: Sandbox) -> None:
+    """A stream has a version, from 1"""
+    assert sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-1', NULL)"), (
+        "A stream without a version (NULL) was stored. Add NOT NULL to version."
+    )
+    for version in (0, -1):
+        assert sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-1', %s)", (version,)), (
+            f"A stream was stored at version {version}. A stream begins with its first event, at version 1: "
+            "add CHECK (version >= 1)."
+        )
+
+
+def an_id_is_not_empty(sandbox: Sandbox) -> None:
+    """An id is not empty"""
+    assert sandbox.refused("INSERT INTO streams (id, version) VALUES (NULL, 1)"), (
+        "A stream without an id (NULL) was stored. UNIQUE alone does not refuse it: make id the primary key."
+    )
+    assert sandbox.refused("INSERT INTO streams (id, version) VALUES ('', 1)"), (
+        "A stream with an empty id was stored. NOT NULL does not refuse it, for '' is a text: "
+        "add CHECK (char_length(id) BETWEEN 1 AND 255)."
+    )
+
+
+def an_id_has_an_end(sandbox: Sandbox) -> None:
+    """An id has at most 255 characters"""
+    assert sandbox.refused("INSERT INTO streams (id, version) VALUES (repeat('x', 256), 1)"), (
+        "A stream id of 256 characters was stored. An index entry has an end: at a few thousand characters PostgreSQL "
+        "refuses, with an error that nobody understands. Say it earlier: CHECK (char_length(id) BETWEEN 1 AND 255)."
+    )
+    error = sandbox.refused("INSERT INTO streams (id, version) VALUES (repeat('ä', 255), 1)")
+    assert error is None, (
+        "An id of 255 characters was refused, and 255 is still allowed. "
+        "BETWEEN includes both its ends, and char_length counts characters, not bytes."
+    )
+
+
+# 01.3 Facts stay
+
+
+def store_one(sandbox: Sandbox) -> None:
+    error = sandbox.refused(*insert_event())
+    assert error is None, (
+        f"A new event was refused: {error.diag.message_primary}. "  # type: ignore[union-attr]
+        "Appending must stay possible: the trigger is for UPDATE, DELETE and TRUNCATE, not for INSERT."
+    )
+    assert sandbox.value("SELECT count(*) FROM events") == 1, (
+        "A new event was accepted, and is not there. Is there a rule or trigger on INSERT?"
+    )
+
+
+def appending_still_works(sandbox: Sandbox) -> None:
+    """New events are still accepted"""
+    store_one(sandbox)
+
+
+def _check_refused(sandbox: Sandbox, statement: str, what: str, remedy: str) -> None:
+    store_one(sandbox)
+    error = sandbox.refused(statement)
+    kept = sandbox.values("SELECT data ->> 'amount' FROM events")
+    assert error or kept != ["100.00"], (
+        f"{what} changed nothing, but it reported success. Whoever asked believes that it worked: "
+        "raise an error (RAISE EXCEPTION), do not skip the change in silence (RETURN NULL, DO INSTEAD NOTHING)."
+    )
+    assert error, f"{what} was accepted, and now the history says something else. {remedy}"
+
+
+def update_is_refused(sandbox: Sandbox) -> None:
+    """UPDATE is refused"""
+    _check_refused(
+        sandbox,
+        """UPDATE events SET data = '{"amount": "1.00"}'""",
+        "UPDATE",
+        "The trigger must fire BEFORE UPDATE OR DELETE OR TRUNCATE ON events.",
+    )
+
+
+def delete_is_refused(sandbox: Sandbox) -> None:
+    """DELETE is refused"""
+    _check_refused(
+        sandbox,
+        "DELETE FROM events",
+        "DELETE",
+        "Name it in the trigger: BEFORE UPDATE OR DELETE OR TRUNCATE ON events.",
+    )
+
+
+def truncate_is_refused(sandbox: Sandbox) -> None:
+    """TRUNCATE is refused"""
+    _check_refused(
+        sandbox,
+        "TRUNCATE events",
+        "TRUNCATE",
+        "It empties the table without looking at a row, so a trigger FOR EACH ROW never sees it: "
+        "BEFORE UPDATE OR DELETE OR TRUNCATE ON events FOR EACH STATEMENT.",
+    )
+
+
+def a_change_of_nothing_is_refused_too(sandbox: Sandbox) -> None:
+    """It is refused even where no row matches"""
+    assert sandbox.refused("DELETE FROM events WHERE stream_id = 'nobody'"), (
+        "A DELETE that happened to match no row was accepted. Its author learns that deleting events is fine, until it "
+        "is not: a trigger FOR EACH STATEMENT fires once, whatever matches."
+    )
+
+
+def the_error_says_why(sandbox: Sandbox) -> None:
+    """The error says why"""
+    store_one(sandbox)
+    for tried, statement in (
+        ("DELETE", "DELETE FROM events"),
+        ("UPDATE", "UPDATE events SET type = 'X'"),
+        ("TRUNCATE", "TRUNCATE events"),
+    ):
+        error = sandbox.refused(statement)
+        message = error.diag.message_primary or "" if error else ""
+        assert "events" in message.lower() and tried.lower() in message.lower(), (
+            f"The error for {tried} reads: {message!r}. It should name what was tried and on which table. "
+            "TG_OP and TG_TABLE_NAME hold just that: RAISE EXCEPTION 'Events are facts: % on % is refused', TG_OP, "
+            "TG_TABLE_NAME;"
+        )
+
+
+EXERCISES = (
+    Exercise(
+        id="01.1",
+        title="The events table",
+        minutes=8,
+        difficulty="easy",
+        keeps="schema/20_events.sql",
+        fast_track=True,
+        checks=(
+            an_event_has_its_columns,
+            an_event_is_accepted,
+            one_event_per_version,
+            every_stream_counts_for_itself,
+            an_event_is_stored_once,
+            unique_rules_include_the_stream,
+            versions_start_at_one,
+            positions_count_up_by_themselves,
+            nothing_is_missing,
+            metadata_is_an_object,
+        ),
+        hints=(
+            "Write one line for each row of the table above: name, type, NOT NULL. The rules about two columns at once "
+            "come last, on lines of their own.",
+            "A counter that the database keeps: `GENERATED ALWAYS AS IDENTITY`. "
+            "A rule about a value: `CHECK (version >= 1)`. What kind of JSON it is: `jsonb_typeof(metadata)`.",
+            "The last two lines are\n\n```sql\nPRIMARY KEY (stream_id, version),\nUNIQUE (stream_id, id)\n```",
+        ),
+    ),
+    Exercise(
+        id="01.2",
+        title="The streams table",
+        minutes=4,
+        difficulty="easy",
+        keeps="schema/10_streams.sql",
+        fast_track=True,
+        checks=(
+            a_stream_has_its_columns,
+            one_row_per_stream,
+            a_stream_has_a_version,
+            an_id_is_not_empty,
+            an_id_has_an_end,
+        ),
+        hints=(
+            "Two columns, and one rule for each of them.",
+            "`char_length(id)` counts the characters of a text, and `x BETWEEN a AND b` includes both ends.",
+            "Between the brackets:\n\n```sql\n"
+            "id      text   PRIMARY KEY CHECK (char_length(id) BETWEEN 1 AND 255),\n"
+            "version bigint NOT NULL    CHECK (version >= 1)\n```",
+        ),
+    ),
+    Exercise(
+        id="01.3",
+        title="Facts stay",
+        minutes=8,
+        difficulty="medium",
+        keeps="schema/30_facts_stay.sql",
+        given=("10_streams.sql", "20_events.sql"),
+        checks=(
+            appending_still_works,
+            update_is_refused,
+            delete_is_refused,
+            truncate_is_refused,
+            a_change_of_nothing_is_refused_too,
+            the_error_says_why,
+        ),
+        hints=(
+            "Two statements: a function that does nothing but raise, and a trigger that calls it.",
+            "The trigger fires BEFORE three kinds of statement, joined by OR, and FOR EACH STATEMENT.",
+            "The second statement is\n\n```sql\n"
+            "CREATE TRIGGER facts_stay\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON events\n"
+            "    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();\n```",
+        ),
+    ),
+)

@@ -1,0 +1,899 @@
+"""The exercises of notebook 02: from one careful INSERT to a function that appends a batch, and reading it back."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from eventstore import WrongExpectedVersion
+
+from ..exercise import Exercise
+from ..sandbox import Sandbox, own_sandbox
+
+WRONG_EXPECTED_VERSION = "ES001"
+TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
+# The reference's append_to_stream, and what later notebooks have it look at.
+APPENDING = (
+    "25_archived_events.sql",
+    "35_announce_append.sql",
+    "40_append_to_stream.sql",
+    "80_subscriptions.sql",
+    "82_notify_subscribers.sql",
+)
+
+
+def stream(sandbox: Sandbox, stream_id: str = "account-1") -> list[tuple[int, str]]:
+    """Return the versions and types of a stream's events."""
+    return sandbox.execute(
+        "SELECT version, type FROM events WHERE stream_id = %s ORDER BY version", (stream_id,)
+    ).fetchall()
+
+
+def stream_version(sandbox: Sandbox, stream_id: str = "account-1") -> int | None:
+    """Return the version in the stream's row, None where it has none."""
+    return sandbox.value("SELECT version FROM streams WHERE id = %s", (stream_id,))
+
+
+# 02.1 and 02.2: append_event
+
+
+def append_event(stream_id: str, type: str, expected: int | str | None = "left out") -> str:
+    """Return the SQL that appends one event."""
+    last = "" if expected == "left out" else f", expected_version => {'NULL' if expected is None else expected}"
+    return f"SELECT append_event('{stream_id}', '{type}', '{{\"amount\": \"100.00\"}}'{last})"
+
+
+def the_first_event_is_version_1(sandbox: Sandbox) -> None:
+    """The first event of a stream is version 1"""
+    returned = sandbox.value(append_event("account-1", "AccountOpened"))
+    assert stream(sandbox) == [(1, "AccountOpened")], (
+        f"After one append, account-1 should hold AccountOpened as version 1. It holds {stream(sandbox) or 'nothing'}."
+    )
+    assert returned == 1, f"The function should return the event's version, 1. It returned {returned!r}."
+    data = sandbox.value("SELECT data ->> 'amount' FROM events")
+    assert data == "100.00", (
+        f"The event should carry the data it came with; its amount is 100.00, and {data!r} is stored."
+    )
+
+
+def versions_have_no_gap(sandbox: Sandbox) -> None:
+    """The next ones follow without a gap"""
+    returned = [sandbox.value(append_event("account-1", type)) for type in ("AccountOpened", "DepositRecorded", "X")]
+    versions = [version for version, _ in stream(sandbox)]
+    assert versions == [1, 2, 3], f"Three appends should give the versions 1, 2, 3. They gave {versions}."
+    assert returned == [1, 2, 3], f"The three calls should return 1, 2, 3. They returned {returned}."
+
+
+def streams_do_not_mix(sandbox: Sandbox) -> None:
+    """Each stream counts for itself"""
+    sandbox.execute(append_event("account-1", "AccountOpened"))
+    sandbox.execute(append_event("account-2", "AccountOpened"))
+    sandbox.execute(append_event("account-1", "DepositRecorded"))
+    for stream_id, versions in (("account-1", [1, 2]), ("account-2", [1])):
+        found = [version for version, _ in stream(sandbox, stream_id)]
+        assert found == versions, (
+            f"{stream_id} should hold the versions {versions}, it holds {found}. "
+            "Does an UPDATE or a SELECT lack its `WHERE ... stream_id`?"
+        )
+
+
+def the_stream_row_keeps_up(sandbox: Sandbox) -> None:
+    """The stream's row keeps up with its events"""
+    for _ in range(3):
+        sandbox.execute(append_event("account-1", "DepositRecorded"))
+    assert stream_version(sandbox) == 3, (
+        f"account-1 holds three events, and its row in streams says version {stream_version(sandbox)}. "
+        "The row is what writers queue at and what they compare with: it must move with each append."
+    )
+
+
+@own_sandbox
+def a_second_writer_waits_its_turn(sandbox: Sandbox) -> None:
+    """A second writer waits its turn"""
+    sandbox.execute(append_event("account-1", "AccountOpened"))
+    outcome = sandbox.while_open(
+        append_event("account-1", "DepositRecorded"), append_event("account-1", "CashWithdrawn")
+    )
+    assert not isinstance(outcome, psycopg.errors.UniqueViolation), (
+        "Two writers appended at once. The second one failed with a duplicate key: it had worked out its version before "
+        "the first one committed. Take the version from the locked row: INSERT ... ON CONFLICT (id) DO UPDATE "
+        "... RETURNING."
+    )
+    assert not isinstance(outcome, psycopg.Error), f"Of two writers at once, the second one failed: {outcome}"
+    versions = [version for version, _ in stream(sandbox)]
+    assert versions == [1, 2, 3], f"Two writers at once left the versions {versions}; they should be [1, 2, 3]."
+
+
+@own_sandbox
+def a_new_stream_has_room_for_two(sandbox: Sandbox) -> None:
+    """Two writers can begin the same stream"""
+    outcome = sandbox.while_open(
+        append_event("account-1", "AccountOpened"), append_event("account-1", "DepositRecorded")
+    )
+    assert not isinstance(outcome, psycopg.Error), (
+        f"Two writers made the first append to account-1 at once, and the second one failed: "
+        f"{outcome.diag.message_primary}. "
+        "Neither saw a row, so both inserted one. ON CONFLICT (id) DO UPDATE covers both cases in one statement."
+    )
+    versions = [version for version, _ in stream(sandbox)]
+    assert versions == [1, 2], f"Two first appends at once left the versions {versions}; they should be [1, 2]."
+
+
+@own_sandbox
+def other_streams_pass_by(sandbox: Sandbox) -> None:
+    """A writer to another stream does not wait"""
+    one, other = sandbox.database.connect(), sandbox.database.connect(lock_timeout="100ms")
+    with one.transaction():
+        one.execute(append_event("account-1", "AccountOpened"))
+        try:
+            other.execute(append_event("account-2", "AccountOpened"))
+        except psycopg.errors.LockNotAvailable:
+            raise AssertionError(
+                "While one writer appended to account-1, another one had to wait with account-2. Only writers to one "
+                "stream should queue: lock the row of the stream, not the table, and no lock for all."
+            ) from None
+
+
+@own_sandbox
+def time_goes_forward(sandbox: Sandbox) -> None:
+    """Time goes forward with the versions"""
+    late = sandbox.database.connect()
+    with late.transaction():
+        late.execute("SELECT now()")  # this transaction began before the other one, and appends after it
+        sandbox.execute(append_event("account-1", "AccountOpened"))
+        late.execute(append_event("account-1", "DepositRecorded"))
+    first, second = sandbox.values("SELECT recorded_at FROM events ORDER BY version")
+    assert second >= first, (
+        "Version 2 is recorded as older than version 1. Its transaction began earlier and appended later, and now() is "
+        "the start of the transaction: use clock_timestamp()."
+    )
+    # The second writer's statement begins, and waits for the row; then the first one appends once more.
+    append = append_event("account-2", "DepositRecorded")
+    sandbox.while_open(append, append, then=append)
+    moments = sandbox.values("SELECT recorded_at FROM events WHERE stream_id = 'account-2' ORDER BY version")
+    assert moments == sorted(moments), (
+        "A writer waited for its turn, and its event is recorded as older than the one it waited for. Its clock was "
+        "read too early: call clock_timestamp() in the INSERT, after the row is locked. statement_timestamp() is the "
+        "start of the statement, before the wait."
+    )
+
+
+def a_right_expectation_appends(sandbox: Sandbox) -> None:
+    """The expected version lets the event in"""
+    for expected, type in ((0, "AccountOpened"), (1, "DepositRecorded"), (2, "CashWithdrawn")):
+        error = sandbox.refused(append_event("account-1", type, expected))
+        assert error is None, (
+            f"account-1 was at version {expected}, version {expected} was expected, and the append was refused: "
+            f"{error.diag.message_primary}. "  # type: ignore[union-attr]
+            "Compare with the version before this append: that is one less than the version the event gets."
+        )
+    assert len(stream(sandbox)) == 3, f"Three appends left {len(stream(sandbox))} events."
+
+
+def a_wrong_expectation_raises(sandbox: Sandbox) -> None:
+    """Another version raises"""
+    sandbox.execute(append_event("account-1", "AccountOpened", 0))
+    sandbox.execute(append_event("account-1", "DepositRecorded", 1))
+    for expected in (1, 0, 3):
+        error = sandbox.refused(append_event("account-1", "CashWithdrawn", expected))
+        assert error is not None, (
+            f"account-1 was at version 2, its writer expected {expected}, and the call reported success. "
+            "A lost race must not pass in silence, not even as a `false` that the caller may overlook: "
+            "RAISE EXCEPTION."
+        )
+        assert error.sqlstate == WRONG_EXPECTED_VERSION, (
+            f"The call raised {error.sqlstate} ({error.diag.message_primary}); it should raise with "
+            "USING ERRCODE = 'ES001', so that a program can tell a lost race from every other error."
+        )
+
+
+def a_refused_append_leaves_nothing(sandbox: Sandbox) -> None:
+    """A refused append leaves nothing behind"""
+    sandbox.execute(append_event("account-1", "AccountOpened", 0))
+    sandbox.refused(append_event("account-1", "DepositRecorded", 7))
+    error = sandbox.refused(append_event("account-2", "AccountOpened", 3))
+    assert error is not None, (
+        "account-2 was not there, its writer expected version 3, and the call reported success. A stream that is not "
+        "there is at version 0: compare for a new stream too."
+    )
+    assert stream_version(sandbox) == 1, f"The refused append moved account-1 to version {stream_version(sandbox)}."
+    assert stream_version(sandbox, "account-2") is None, (
+        "A refused first append left a row for account-2 in streams, a stream without events. "
+        "An exception undoes all that its statement did: do not catch it, and do not RETURN instead."
+    )
+    assert sandbox.value("SELECT count(*) FROM events") == 1, "A refused append left an event behind."
+
+
+def no_expectation_is_fine(sandbox: Sandbox) -> None:
+    """No expectation, no check"""
+    error = sandbox.refused(append_event("account-1", "AccountOpened")) or sandbox.refused(
+        append_event("account-1", "DepositRecorded", None)
+    )
+    assert error is None, (
+        f"With expected_version NULL, or left out, the append must go through; it was refused: "
+        f"{error.diag.message_primary}. "  # type: ignore[union-attr]
+        "In SQL `actual <> NULL` is neither true nor false; `IS DISTINCT FROM` treats NULL as a value, which is not "
+        "what you want here."
+    )
+    assert len(stream(sandbox)) == 2, f"Two appends left {len(stream(sandbox))} events."
+
+
+@own_sandbox
+def one_of_two_wins(sandbox: Sandbox) -> None:
+    """Of two writers with one expectation, one wins"""
+    sandbox.execute(append_event("account-1", "AccountOpened", 0))
+    first, second = append_event("account-1", "CashWithdrawn", 1), append_event("account-1", "CashWithdrawn", 1)
+    outcome = sandbox.while_open(first, second)
+    assert isinstance(outcome, psycopg.Error) and len(stream(sandbox)) == 2, (
+        "Two writers expected version 1, and both got in. The second one compared while the first was still open, saw "
+        "version 1, and then waited for the lock. First lock, then look: compare what the locked row says."
+    )
+    assert outcome.sqlstate == WRONG_EXPECTED_VERSION, (
+        f"The second of two writers was refused, but with {outcome.sqlstate}: {outcome.diag.message_primary}. "
+        "It should learn that the version was not the expected one (ES001). First lock, then look."
+    )
+
+
+def the_error_carries_its_values(sandbox: Sandbox) -> None:
+    """The error says what was expected and what was found"""
+    for _ in range(4):
+        sandbox.execute(append_event("account-1", "DepositRecorded"))
+    error = sandbox.refused(append_event("account-1", "CashWithdrawn", 2))
+    assert error is not None, "account-1 was at version 4, its writer expected 2, and the call reported success."
+    message = error.diag.message_primary or ""
+    for what, value in (("the expected version", "2"), ("the stream", "account-1"), ("the stream's version", "4")):
+        assert value in message.replace("account-1", "" if value != "account-1" else "account-1"), (
+            f"The message reads {message!r}; {what}, {value}, is not in it. Whoever reads it in a log wants all three."
+        )
+    assert error.diag.message_detail == "4", (
+        f"DETAIL should be the stream's version, 4, and nothing else, for a program to read. "
+        f"It is {error.diag.message_detail!r}: USING ERRCODE = 'ES001', DETAIL = actual."
+    )
+
+
+# 02.3 and 02.4: append_to_stream
+
+
+def event(type: str, id: str | None = None, **data: Any) -> dict[str, Any]:
+    return {"type": type, "data": data} | ({"id": id} if id else {})
+
+
+def append_batch(
+    sandbox: Sandbox, events: list[dict], expected: int | None = None, stream_id: str = "account-1", **metadata: Any
+) -> tuple[int, int]:
+    """Append a batch in the sandbox; return the version and position that the function returned."""
+    rows = sandbox.execute(
+        "SELECT version, position FROM append_to_stream(%s, %s, %s, %s)",
+        (stream_id, expected, Jsonb(events), Jsonb(metadata)),
+    ).fetchall()
+    assert len(rows) == 1, f"append_to_stream should return one row, about the last event; it returned {len(rows)}."
+    return rows[0]
+
+
+def as_sql(events: list[dict], expected: int | None = None, stream_id: str = "account-1") -> str:
+    """Return an append as one SQL text."""
+    number = "NULL" if expected is None else expected
+    return f"SELECT version, position FROM append_to_stream('{stream_id}', {number}, '{json.dumps(events)}')"
+
+
+THREE = [event("AccountOpened", n=1), event("DepositRecorded", n=2), event("CashWithdrawn", n=3)]
+
+
+def a_batch_keeps_its_order(sandbox: Sandbox) -> None:
+    """A batch is stored in its order"""
+    append_batch(sandbox, THREE)
+    expected = [(1, "AccountOpened"), (2, "DepositRecorded"), (3, "CashWithdrawn")]
+    assert stream(sandbox) == expected, f"A batch of three should be stored as {expected}. It is {stream(sandbox)}."
+    data = sandbox.values("SELECT data ->> 'n' FROM events ORDER BY version")
+    assert data == ["1", "2", "3"], (
+        f"Each event should carry its own data; in the order of the versions they are {data}."
+    )
+
+
+def a_batch_moves_the_stream_by_its_size(sandbox: Sandbox) -> None:
+    """A second batch follows the first"""
+    append_batch(sandbox, THREE)
+    assert stream_version(sandbox) == 3, (
+        f"After a batch of three, the stream's row says version {stream_version(sandbox)}. "
+        "It moves by the number of events, not by one."
+    )
+    append_batch(sandbox, THREE)
+    versions = [version for version, _ in stream(sandbox)]
+    assert versions == [1, 2, 3, 4, 5, 6], (
+        f"Two batches of three should give the versions 1 to 6. They gave {versions}."
+    )
+
+
+def a_batch_is_all_or_nothing(sandbox: Sandbox) -> None:
+    """A batch is stored whole or not at all"""
+    append_batch(sandbox, [event("AccountOpened")])
+    broken = [event("DepositRecorded"), event("DepositRecorded"), {"data": {}}]  # the third has no type
+    error = sandbox.refused(as_sql(broken))
+    assert error is not None, "The third event of a batch had no type, and the call reported success."
+    assert stream(sandbox) == [(1, "AccountOpened")] and stream_version(sandbox) == 1, (
+        f"The third event of a batch could not be stored. The stream should be as before; it holds {stream(sandbox)} and "
+        f"its row says version {stream_version(sandbox)}. Let the error through: it undoes all that the function did."
+    )
+
+
+def it_returns_where_the_batch_ended(sandbox: Sandbox) -> None:
+    """It returns the version and position of the last event"""
+    append_batch(sandbox, [event("AccountOpened")])
+    append_batch(sandbox, [event("AccountOpened")], stream_id="account-2")
+    returned = append_batch(sandbox, THREE)
+    last = sandbox.execute(
+        "SELECT version, position FROM events WHERE stream_id = 'account-1' AND version = 4"
+    ).fetchone()
+    assert returned == last, (
+        f"After a batch of three, the last event has version and position {last}. The function returned {returned}."
+    )
+
+
+def metadata_goes_with_each_event(sandbox: Sandbox) -> None:
+    """Metadata is stored with each event"""
+    append_batch(sandbox, THREE, user="alice")
+    users = sandbox.values("SELECT metadata ->> 'user' FROM events ORDER BY version")
+    assert users == ["alice"] * 3, f'The metadata {{"user": "alice"}} belongs to all three events. They have {users}.'
+
+
+@own_sandbox
+def a_batch_happens_at_one_moment(sandbox: Sandbox) -> None:
+    """A batch is recorded at one moment, and none before it"""
+    late = sandbox.database.connect()
+    with late.transaction():
+        late.execute("SELECT now()")
+        sandbox.execute(as_sql(THREE))
+        late.execute(as_sql(THREE))
+    moments = sandbox.values("SELECT recorded_at FROM events ORDER BY version")
+    assert moments == sorted(moments), (
+        "An event is recorded as older than the one before it. The moment is `stamp`, read under the lock, not now()."
+    )
+    assert len(set(moments[:3])) == 1, (
+        "The three events of one batch have three moments. A reader who asks for the state at a moment could see half a "
+        "batch: store `stamp` with each of them."
+    )
+
+
+def an_id_is_kept(sandbox: Sandbox) -> None:
+    """An event that brings an id keeps it, another one gets one"""
+    given = "11111111-1111-1111-1111-111111111111"
+    append_batch(sandbox, [event("AccountOpened", given), event("DepositRecorded")])
+    ids = sandbox.values("SELECT id FROM events ORDER BY version")
+    assert ids[0] == UUID(given), f"The first event brought the id {given}; it was stored as {ids[0]}."
+    error = sandbox.refused(as_sql([event("AccountOpened", given)]))
+    assert error is not None, (
+        f"The id {given} came a second time, and the call reported success. The event is not stored, and the stream's "
+        f"row says version {stream_version(sandbox)} all the same: a gap. Let the error through, no ON CONFLICT DO NOTHING."
+    )
+
+
+@own_sandbox
+def a_batch_keeps_its_expectation(sandbox: Sandbox) -> None:
+    """The expected version is still checked, after the lock"""
+    error = sandbox.refused(as_sql(THREE, expected=0)) or sandbox.refused(as_sql(THREE, expected=3))
+    assert error is None, (
+        f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "  # type: ignore[union-attr]
+        "`actual` is the version before the batch: the row's new version, less the number of events."
+    )
+    error = sandbox.refused(as_sql([event("AccountOpened")], expected=-1, stream_id="account-2"))
+    assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
+        "An expected version of -1 means a stream that exists. account-2 does not, and the append was not refused with "
+        "ES001."
+    )
+    error = sandbox.refused(as_sql(THREE, expected=3))
+    assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
+        "account-1 was at version 6, the writer expected 3, and the append was not refused with ES001. "
+        "`actual` is the version before the batch: the row's new version, less the number of events."
+    )
+    outcome = sandbox.while_open(as_sql(THREE, expected=6), as_sql(THREE, expected=6))
+    assert isinstance(outcome, psycopg.Error), (
+        "Two writers expected version 6, and both got in. First lock, then look: compare what the locked row says."
+    )
+
+
+# 02.4 The answer that never came
+
+IDS = [f"{digit * 8}-0000-0000-0000-000000000000" for digit in "123"]
+TWO = [event("DepositRecorded", IDS[0]), event("CashWithdrawn", IDS[1])]
+
+
+def _attempt(sandbox: Sandbox, *args: Any, **kwargs: Any) -> Any:
+    try:
+        with sandbox.database.connection.transaction():
+            return append_batch(sandbox, *args, **kwargs)
+    except psycopg.Error as error:
+        if error.sqlstate not in (WRONG_EXPECTED_VERSION, psycopg.errors.UniqueViolation.sqlstate):
+            raise  # no refusal, but a mistake in the SQL
+        return error
+
+
+def a_retry_gets_the_first_answer(sandbox: Sandbox) -> None:
+    """A retry gets the first answer again"""
+    append_batch(sandbox, [event("AccountOpened")], expected=0)
+    first = append_batch(sandbox, TWO, expected=1)
+    again = _attempt(sandbox, TWO, expected=1)
+    assert not isinstance(again, psycopg.Error), (
+        f"An append was repeated with the same ids and the same expected version, and was refused: "
+        f"{again.diag.message_primary}. Its first try had succeeded: answer as you did then."
+    )
+    assert again == first, f"The first try returned {first}, the retry {again}. It should be the same answer."
+
+
+def a_retry_says_so(sandbox: Sandbox) -> None:
+    """A retry says that it is one"""
+    for expected in (False, True):
+        repeated = sandbox.value("SELECT repeated FROM append_to_stream('account-1', 0, %s)", (Jsonb(TWO),))
+        assert repeated is expected, (
+            f"On the {'second' if expected else 'first'} try, `repeated` should be {str(expected).lower()}. "
+            f"It is {repeated!r}: set `repeated := true;` before RETURN NEXT, and nowhere else."
+        )
+
+
+def a_retry_stores_nothing(sandbox: Sandbox) -> None:
+    """A retry stores nothing and moves nothing"""
+    append_batch(sandbox, [event("AccountOpened")], stream_id="account-2")
+    append_batch(sandbox, [event("AccountOpened")], expected=0)
+    append_batch(sandbox, TWO, expected=1)
+    _attempt(sandbox, TWO, expected=1)
+    assert len(stream(sandbox)) == 3, (
+        f"After one event, two events, and the two again, there are {len(stream(sandbox))}."
+    )
+    assert stream_version(sandbox) == 3, (
+        f"The retry stored nothing, and yet the stream's row moved from version 3 to {stream_version(sandbox)}. "
+        "Step 1 took the versions already: give them back with UPDATE streams SET version = actual."
+    )
+    assert stream_version(sandbox, "account-2") == 1, (
+        f"A retry in account-1 moved account-2 from version 1 to {stream_version(sandbox, 'account-2')}. "
+        "Your UPDATE changes each row of streams: WHERE id = append_to_stream.stream_id."
+    )
+    error = sandbox.refused(as_sql([event("AccountClosed")], expected=3))
+    assert error is None, f"After a retry, the next append was refused: {error}"
+
+
+def a_late_retry_is_still_known(sandbox: Sandbox) -> None:
+    """A retry is known when others have appended since"""
+    first = append_batch(sandbox, TWO, expected=0)
+    append_batch(sandbox, THREE)
+    again = _attempt(sandbox, TWO, expected=0)
+    assert again == first, (
+        f"Others appended between the first try and the retry. The first answer was {first}; the retry got {again}. "
+        "Look for the events at expected_version + 1, + 2, ..., not at the end of the stream."
+    )
+    assert stream_version(sandbox) == 5, (
+        f"The stream holds five events, and after the retry its row says version {stream_version(sandbox)}. "
+        "Give back what step 1 took, and no more: SET version = actual."
+    )
+
+
+def another_event_is_no_retry(sandbox: Sandbox) -> None:
+    """Other events under the same expectation are no retry"""
+    append_batch(sandbox, TWO, expected=0)
+    for events, what in (
+        ([event("DepositRecorded", IDS[2])], "An event with an id of its own"),
+        ([event("DepositRecorded"), event("CashWithdrawn")], "Two events without ids"),
+    ):
+        outcome = _attempt(sandbox, events, expected=0)
+        assert isinstance(outcome, psycopg.Error), (
+            f"{what}, appended at the version that two others already took, was answered with {outcome}, as if it were "
+            "a retry. It is a lost race: compare the ids."
+        )
+        assert outcome.sqlstate == WRONG_EXPECTED_VERSION, (
+            f"{what} at a version already taken is a lost race (ES001); the error was {outcome.sqlstate}: {outcome}"
+        )
+    append_batch(sandbox, [event("AccountOpened")], stream_id="account-2")
+    outcome = _attempt(sandbox, TWO, expected=0, stream_id="account-2")
+    assert isinstance(outcome, psycopg.Error) and outcome.sqlstate == WRONG_EXPECTED_VERSION, (
+        "These ids are in account-1. An append of them to account-2, which does not hold them, lost its race, and the "
+        f"outcome was {outcome}. Join with the events of this stream alone: e.stream_id = append_to_stream.stream_id."
+    )
+
+
+def a_partly_known_batch_is_refused(sandbox: Sandbox) -> None:
+    """A batch that is known in part is refused"""
+    append_batch(sandbox, TWO, expected=0)
+    for events in ([*TWO, event("AccountClosed", IDS[2])], [TWO[1], TWO[0]]):
+        outcome = _attempt(sandbox, events, expected=0)
+        types = ", ".join(item["type"] for item in events)
+        assert isinstance(outcome, psycopg.Error), (
+            f"DepositRecorded and CashWithdrawn were stored; then {types} came under their ids, and were taken for the "
+            f"same append: the answer was {outcome}. All of them must be there, each in its own place."
+        )
+        assert isinstance(outcome, psycopg.errors.UniqueViolation), (
+            f"A batch whose ids are partly known is no lost race, and trying again will not help: "
+            f"RAISE unique_violation. The error was {outcome.sqlstate}: {outcome.diag.message_primary}"
+        )
+
+
+# 02.5 read_stream
+
+
+def _fill_three_streams(sandbox: Sandbox) -> None:
+    for number in range(1, 6):
+        for stream_id in ("account-1", "account-2", "account-10"):
+            sandbox.execute(
+                "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
+                " VALUES (%s, %s, gen_random_uuid(), %s, '{}', '{}', %s)",
+                # the higher versions go in first, so that the order of the table is not the order of the stream
+                (stream_id, 6 - number, f"E{6 - number}", f"2026-03-0{6 - number} 12:00:00+00"),
+            )
+
+
+def _versions(sandbox: Sandbox, arguments: str) -> list[int]:
+    return sandbox.values(f"SELECT version FROM read_stream({arguments})")
+
+
+def a_stream_is_read_whole(sandbox: Sandbox) -> None:
+    """A stream is read whole, and alone"""
+    _fill_three_streams(sandbox)
+    streams = set(sandbox.values("SELECT stream_id FROM read_stream('account-1')"))
+    assert streams, (
+        "read_stream('account-1') returned nothing, and account-1 has five events. Left out, to_version, since and until "
+        "are NULL, and a comparison with NULL is never true: (to_version IS NULL OR e.version <= to_version)."
+    )
+    assert streams == {"account-1"}, (
+        f"read_stream('account-1') returned events of {', '.join(sorted(streams))}. "
+        "Inside the function `stream_id = stream_id` compares the column with itself: write read_stream.stream_id for "
+        "the parameter, and compare the whole id."
+    )
+    assert len(_versions(sandbox, "'account-1'")) == 5, "account-1 has five events, and they were not all returned."
+
+
+def a_stream_is_read_in_order(sandbox: Sandbox) -> None:
+    """Its events come in the order of their versions"""
+    # The last one is stored first, all have one moment, and no index is there to bring them in order by accident.
+    sandbox.execute(
+        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at) SELECT 'account-1', 6 - n,"
+        " gen_random_uuid(), 'X', '{}', '{}', '2026-03-01 12:00:00+00' FROM generate_series(1, 5) AS n"
+    )
+    sandbox.execute("SET LOCAL enable_indexscan = off")
+    found = _versions(sandbox, "'account-1'")
+    assert found == [1, 2, 3, 4, 5], (
+        f"The versions came as {found}. Without ORDER BY a table has no order; the position is the order of the log, "
+        "and the moment can be the same for several events: ORDER BY version."
+    )
+
+
+def both_ends_are_included(sandbox: Sandbox) -> None:
+    """A range includes both its ends"""
+    _fill_three_streams(sandbox)
+    for arguments, expected in (
+        ("'account-1', 3", [3, 4, 5]),
+        ("'account-1', 1, 3", [1, 2, 3]),
+        ("'account-1', 2, 4", [2, 3, 4]),
+        ("'account-1', to_version => 2", [1, 2]),
+    ):
+        found = _versions(sandbox, arguments)
+        assert found == expected, (
+            f"read_stream({arguments}) should return the versions {expected}. It returned {found}."
+        )
+
+
+def moments_work_alike(sandbox: Sandbox) -> None:
+    """Moments are a range too"""
+    _fill_three_streams(sandbox)
+    for arguments, expected in (
+        ("'account-1', until => '2026-03-03 12:00:00+00'", [1, 2, 3]),
+        ("'account-1', since => '2026-03-03 12:00:00+00'", [3, 4, 5]),
+        ("'account-1', since => '2026-03-02 00:00:00+00', until => '2026-03-04 00:00:00+00'", [2, 3]),
+    ):
+        found = _versions(sandbox, arguments)
+        assert found == expected, (
+            f"read_stream({arguments}) should return the versions {expected}. It returned {found}."
+        )
+
+
+def no_stream_no_events(sandbox: Sandbox) -> None:
+    """A stream that is not there has no events"""
+    found = _versions(sandbox, "'nobody'")
+    assert found == [], f"read_stream('nobody') should return no rows; it returned {found}."
+
+
+# 02.6 append, from Python
+
+
+def _new(*types: str) -> list[dict]:
+    return [event(type) for type in types]
+
+
+@own_sandbox
+def python_appends(sandbox: Sandbox) -> None:
+    """It appends, and returns the new version"""
+    connection = sandbox.database.connect()
+    returned = sandbox.answer(connection, "account-1", _new("AccountOpened", "DepositRecorded"), 0)
+    assert not connection.closed, (
+        "append closed the connection, and it is the caller's. In psycopg 3 `with connection:` closes it at its end."
+    )
+    # Seen from another connection, as every other program would.
+    assert stream(sandbox) == [(1, "AccountOpened"), (2, "DepositRecorded")], (
+        f"After append(connection, 'account-1', [AccountOpened, DepositRecorded], 0) the stream holds "
+        f"{stream(sandbox) or 'nothing'}."
+    )
+    assert returned == 2, f"append should return the version of the last event, 2. It returned {returned!r}."
+    returned = sandbox.answer(connection, "account-1", _new("CashWithdrawn"), None)
+    assert returned == 3, (
+        f"A third event was appended, without an expected version, and append returned {returned!r}. "
+        "The version, 3, is in the row that append_to_stream returns."
+    )
+    name = "account-o'brien"
+    try:
+        sandbox.answer(connection, name, _new("AccountOpened"), None)
+    except psycopg.errors.SyntaxError as error:
+        raise AssertionError(
+            f"The stream {name} broke your SQL: {error.diag.message_primary}. Whoever may choose a stream's id could run "
+            "SQL of their own: put %s in the statement, and pass the values beside it."
+        ) from None
+    assert len(stream(sandbox, name)) == 1, f"One event was appended to {name}, and it is not there."
+
+
+@own_sandbox
+def python_raises_on_a_lost_race(sandbox: Sandbox) -> None:
+    """A lost race raises WrongExpectedVersion"""
+    sandbox.answer(sandbox.database.connection, "account-1", _new("AccountOpened"), 0)
+    try:
+        returned = sandbox.answer(sandbox.database.connection, "account-1", _new("AccountOpened"), 0)
+    except WrongExpectedVersion:
+        return
+    except psycopg.Error as error:
+        raise AssertionError(
+            f"A lost race left append as {type(error).__name__}: {error.diag.message_primary or error}. A caller should not need "
+            "to know PostgreSQL's error codes: catch psycopg.Error, look at error.sqlstate, and raise "
+            "WrongExpectedVersion."
+        ) from None
+    raise AssertionError(
+        f"account-1 was at version 1, 0 was expected, and append returned {returned!r}. "
+        "The caller believes that the events are stored: raise WrongExpectedVersion."
+    )
+
+
+@own_sandbox
+def python_lets_the_database_compare(sandbox: Sandbox) -> None:
+    """A race that Python cannot see is lost too"""
+    sandbox.answer(sandbox.database.connection, "account-1", _new("AccountOpened"), 0)
+    outcome = sandbox.while_open(
+        as_sql(_new("CashWithdrawn"), expected=1),
+        lambda connection: sandbox.answer(connection, "account-1", _new("CashWithdrawn"), 1),
+    )
+    assert isinstance(outcome, WrongExpectedVersion), (
+        "Two writers expected version 1 at once, and the second one got in. Compared in Python, the version is old before "
+        "the append begins: pass expected_version on to append_to_stream, which compares under its lock."
+    )
+
+
+@own_sandbox
+def python_error_carries_its_values(sandbox: Sandbox) -> None:
+    """The error carries stream, expected and actual version"""
+    sandbox.answer(sandbox.database.connection, "account-1", _new("AccountOpened", "X", "DepositRecorded"), None)
+    try:
+        sandbox.answer(sandbox.database.connection, "account-1", _new("CashWithdrawn"), 1)
+    except WrongExpectedVersion as error:
+        found = (error.stream_id, error.expected, error.actual)
+    else:
+        raise AssertionError("account-1 was at version 3, 1 was expected, and append raised nothing.")
+    assert isinstance(found[2], int), (
+        f"error.actual is the text {found[2]!r}, and callers will compare it with numbers: "
+        "int(error.diag.message_detail)."
+    )
+    assert found == ("account-1", 1, 3), (
+        f"The error should say stream 'account-1', expected 1, actual 3. It says {found}. "
+        "The actual version is in error.diag.message_detail."
+    )
+
+
+@own_sandbox
+def python_lets_other_errors_through(sandbox: Sandbox) -> None:
+    """Every other error is left as it is"""
+    try:
+        returned = sandbox.answer(sandbox.database.connection, "account-1", [{"data": {}}], None)
+    except WrongExpectedVersion:
+        raise AssertionError(
+            "An event without a type was refused by the database, and append said WrongExpectedVersion. "
+            "Whoever gets that will read again and retry, for ever: look at error.sqlstate first, and `raise` the rest."
+        ) from None
+    except psycopg.errors.NotNullViolation:
+        return
+    raise AssertionError(f"An event without a type was refused by the database, and append returned {returned!r}.")
+
+
+@own_sandbox
+def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
+    """The caller's transaction stays the caller's"""
+    connection = sandbox.database.connect(autocommit=False)
+    sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
+    connection.rollback()
+    assert stream(sandbox) == [], (
+        "The caller appended inside a transaction, rolled it back, and the event is there all the same. "
+        "append must not commit: on an autocommit connection its one statement is a transaction already."
+    )
+    connection = sandbox.database.connect(autocommit=False)
+    sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
+    connection.commit()
+    assert len(stream(sandbox)) == 1, "The caller committed, and the event is not there. Does append roll back?"
+    connection = sandbox.database.connect()
+    try:
+        with connection.transaction():
+            sandbox.answer(connection, "account-2", _new("AccountOpened"), None)
+            try:
+                with connection.transaction():
+                    sandbox.answer(connection, "account-1", _new("AccountOpened"), 0)
+            except WrongExpectedVersion:
+                pass
+    except psycopg.ProgrammingError as error:
+        raise AssertionError(
+            f"In a caller's transaction a lost race ended with: {error}. Is there a commit or rollback in append? The "
+            "caller may have done more in this transaction: only they know whether to go on."
+        ) from None
+
+
+EXERCISES = (
+    Exercise(
+        id="02.1",
+        title="Append one event",
+        minutes=8,
+        difficulty="medium",
+        keeps="steps/append_event.sql",
+        given=TABLES,
+        fast_track=True,
+        checks=(
+            the_first_event_is_version_1,
+            versions_have_no_gap,
+            streams_do_not_mix,
+            the_stream_row_keeps_up,
+            a_second_writer_waits_its_turn,
+            a_new_stream_has_room_for_two,
+            other_streams_pass_by,
+            time_goes_forward,
+        ),
+        hints=(
+            "Two statements. The first one takes the stream's row and tells you the version; the second one stores the "
+            "event at that version.",
+            "`INSERT INTO streams AS s (id, version) VALUES (..., 1) ON CONFLICT (id) DO UPDATE SET version = ...` covers "
+            "a new stream and an existing one. `RETURNING s.version INTO new_version` hands you what it wrote.",
+            "The first statement:\n\n```sql\n"
+            "INSERT INTO streams AS s (id, version) VALUES (append_event.stream_id, 1)\n"
+            "ON CONFLICT (id) DO UPDATE SET version = s.version + 1\n"
+            "RETURNING s.version INTO new_version;\n```\n\n"
+            "The second one is an ordinary INSERT with `new_version`, `gen_random_uuid()` and `clock_timestamp()`.",
+        ),
+    ),
+    Exercise(
+        id="02.2",
+        title="Expect a version",
+        minutes=6,
+        difficulty="medium",
+        keeps="steps/append_event.sql",
+        given=TABLES,
+        fast_track=True,
+        checks=(
+            a_right_expectation_appends,
+            no_expectation_is_fine,
+            a_wrong_expectation_raises,
+            a_refused_append_leaves_nothing,
+            one_of_two_wins,
+            the_error_carries_its_values,
+        ),
+        hints=(
+            "The row is locked and `actual` is known. What is missing is one comparison, and what to do if it fails.",
+            "`IF actual <> expected_version THEN ... END IF;` With NULL the comparison is not true, so nothing happens: "
+            "just what is wanted.",
+            "```sql\n"
+            "IF actual <> expected_version THEN\n"
+            "    RAISE EXCEPTION 'Wrong expected version: % (stream: %, stream version: %)',\n"
+            "            expected_version, append_event.stream_id, actual\n"
+            "        USING ERRCODE = 'ES001', DETAIL = actual;\n"
+            "END IF;\n```",
+        ),
+    ),
+    Exercise(
+        id="02.3",
+        title="Append a batch",
+        minutes=15,
+        difficulty="hard",
+        keeps="schema/40_append_to_stream.sql",
+        given=TABLES,
+        checks=(
+            a_batch_keeps_its_order,
+            a_batch_moves_the_stream_by_its_size,
+            it_returns_where_the_batch_ended,
+            a_batch_is_all_or_nothing,
+            a_batch_keeps_its_expectation,
+            metadata_goes_with_each_event,
+            a_batch_happens_at_one_moment,
+            an_id_is_kept,
+        ),
+        hints=(
+            "Lock and look are given. What is left is one INSERT whose SELECT makes a row of each element of the array.",
+            "`jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)` gives you each event with its number, "
+            "from 1. Its version is `actual + n`, its type is `event ->> 'type'`, its data is `event -> 'data'`.",
+            "The SELECT list, in the order of the columns:\n\n```sql\n"
+            "SELECT append_to_stream.stream_id, actual + n,\n"
+            "       coalesce((event ->> 'id')::uuid, gen_random_uuid()), event ->> 'type', event -> 'data',\n"
+            "       append_to_stream.metadata, stamp\n"
+            "FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)\n"
+            "ORDER BY n\n"
+            "RETURNING events.version, events.position\n```",
+        ),
+    ),
+    Exercise(
+        id="02.4",
+        title="The answer that never came",
+        minutes=12,
+        difficulty="hard",
+        keeps="schema/40_append_to_stream.sql",
+        given=TABLES,
+        checks=(
+            a_retry_gets_the_first_answer,
+            a_retry_stores_nothing,
+            a_retry_says_so,
+            a_late_retry_is_still_known,
+            another_event_is_no_retry,
+            a_partly_known_batch_is_refused,
+        ),
+        hints=(
+            "All of it goes before the RAISE: only an append at the wrong version can be a retry. Count two things: how "
+            "many of these ids the stream holds, and how many of them just where this append would put them.",
+            "Join the elements of `new_events` with the events of this stream by id. `count(*)` is how many are known; "
+            "`count(*) FILTER (WHERE e.version - n = expected_version)` is how many are in place.",
+            "```sql\n"
+            "SELECT count(*), count(*) FILTER (WHERE e.version - n = expected_version), max(e.version), max(e.position)\n"
+            'INTO known, in_place, version, "position"\n'
+            "FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)\n"
+            "JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;\n```\n\n"
+            "If `in_place = added` it is a retry: give the versions back, `repeated := true; RETURN NEXT; RETURN;`. "
+            "Otherwise, if `known > 0`, `RAISE unique_violation`.",
+        ),
+    ),
+    Exercise(
+        id="02.5",
+        title="Read a stream",
+        minutes=3,
+        difficulty="easy",
+        keeps="schema/50_read_stream.sql",
+        given=TABLES,
+        fast_track=True,
+        checks=(
+            a_stream_is_read_whole,
+            a_stream_is_read_in_order,
+            both_ends_are_included,
+            moments_work_alike,
+            no_stream_no_events,
+        ),
+        hints=(
+            "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "
+            "other.",
+            "A parameter that may be NULL: `(to_version IS NULL OR e.version <= to_version)`.",
+            "```sql\n"
+            "WHERE e.stream_id = read_stream.stream_id\n"
+            "  AND e.version >= from_version\n"
+            "  AND (to_version IS NULL OR e.version <= to_version)\n"
+            "```\n\nand the same twice more, with `e.recorded_at`, `since` and `until`.",
+        ),
+    ),
+    Exercise(
+        id="02.6",
+        title="Append, from Python",
+        minutes=8,
+        difficulty="medium",
+        keeps="store.py",
+        given=(*TABLES, *APPENDING),
+        checks=(
+            python_appends,
+            python_raises_on_a_lost_race,
+            python_lets_the_database_compare,
+            python_error_carries_its_values,
+            python_lets_other_errors_through,
+            python_leaves_the_transaction_to_its_caller,
+        ),
+        hints=(
+            "Run the statement and return the version from its row. Then put `try` around it.",
+            "`except psycopg.Error as error:` and then ask `error.sqlstate`. "
+            "If it is not `'ES001'`, a bare `raise` lets the error through as it is.",
+            "```python\n"
+            "except psycopg.Error as error:\n"
+            "    if error.sqlstate != 'ES001':\n"
+            "        raise\n"
+            "    raise WrongExpectedVersion(stream_id, expected_version, int(error.diag.message_detail)) from None\n```",
+        ),
+    ),
+)

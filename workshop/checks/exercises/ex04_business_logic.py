@@ -1,0 +1,704 @@
+"""The exercises of notebook 04: the rules of the bank, a command from beginning to end, and tests that read like rules."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from eventstore import ANY, Decider, EventStore, EventStoreError, UnknownEventType, WrongExpectedVersion
+
+from ...bank import (
+    AccountClosed,
+    AccountOpened,
+    BankAccount,
+    CashierEmployed,
+    CashWithdrawn,
+    CloseAccount,
+    CommandRefused,
+    DepositRecorded,
+    OpenAccount,
+    RecordDeposit,
+    WithdrawCash,
+    account_decider,
+    decide,
+    event_types,
+    evolve,
+)
+from ...bank.given_when_then import Given
+from ..exercise import Exercise
+from ..given import core_schema
+from ..sandbox import Sandbox
+
+ACCOUNT = "account-7"
+CURRENCY = "EUR"
+CASHIER = "cashier-7"
+
+
+def deposit(amount: str) -> RecordDeposit:
+    return RecordDeposit(Decimal(amount), CASHIER)
+
+
+def withdraw(amount: str) -> WithdrawCash:
+    return WithdrawCash(Decimal(amount), CASHIER)
+
+
+def deposited(amount: str) -> DepositRecorded:
+    return DepositRecorded(ACCOUNT, Decimal(amount), CASHIER)
+
+
+def withdrawn(amount: str) -> CashWithdrawn:
+    return CashWithdrawn(ACCOUNT, Decimal(amount), CASHIER)
+
+
+OPENED = AccountOpened(ACCOUNT, CURRENCY)
+CLOSED = AccountClosed(ACCOUNT)
+
+
+# 04.1 decide
+
+
+def account(balance: str = "0", status: str = "open") -> BankAccount:
+    return BankAccount() if status == "unknown" else BankAccount(ACCOUNT, CURRENCY, Decimal(balance), status)
+
+
+def of(state: BankAccount) -> str:
+    """Say what an account is, in words."""
+    if state.status == "unknown":
+        return "an account that was never opened"
+    return f"an account that is {state.status} and holds {state.balance}"
+
+
+def decided(sandbox: Sandbox, command: Any, state: BankAccount) -> list[Any]:
+    """Return the events that the learner's decide gives, or fail because it gives no list of events."""
+    case = f"{command} for {of(state)}"
+    events = sandbox.answer(command, state)
+    assert events is not None, (
+        f"decide returned None: {case}. Is a `return` missing, or is there no case for this command?"
+    )
+    assert not isinstance(events, BankAccount), (
+        f"decide returned an account: {case}. It says what happens, as events; what that makes of the account is the "
+        "business of evolve."
+    )
+    assert not is_dataclass(events), f"decide returned an event instead of a list: {case}. Return `[{events}]`."
+    return list(events)
+
+
+def leads_to(sandbox: Sandbox, command: Any, state: BankAccount, *expected: Any) -> None:
+    try:
+        events = decided(sandbox, command, state)
+    except CommandRefused as refusal:
+        raise AssertionError(
+            f"{command} for {of(state)} should lead to {list(expected)}. It was refused: {refusal}"
+        ) from None
+    assert events == list(expected), f"{command} for {of(state)} should lead to {list(expected)}. It led to {events}."
+
+
+def is_refused(sandbox: Sandbox, command: Any, state: BankAccount, rule: str) -> None:
+    try:
+        events = decided(sandbox, command, state)
+    except CommandRefused as refusal:
+        assert str(refusal).strip(), (
+            f"{command} for {of(state)} was refused, without a word. Say why, the customer will ask: "
+            'raise CommandRefused("...").'
+        )
+        return
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(
+            f"{command} for {of(state)} was answered with {type(error).__name__}: {error}. Raise CommandRefused: by it, "
+            "a caller can tell a rule of the bank from a mistake in the program."
+        ) from error
+    if not events:
+        raise AssertionError(
+            f"{command} for {of(state)} led to no events, as if all were well. {rule} Raise CommandRefused, so that "
+            "nobody can overlook it."
+        )
+    raise AssertionError(f"{command} for {of(state)} led to {events}. {rule}")
+
+
+def opening_makes_an_account(sandbox: Sandbox) -> None:
+    """Opening leads to AccountOpened"""
+    leads_to(sandbox, OpenAccount(ACCOUNT, CURRENCY), account(status="unknown"), OPENED)
+
+
+def money_is_moved(sandbox: Sandbox) -> None:
+    """Deposits and withdrawals lead to their events"""
+    leads_to(sandbox, deposit("20.10"), account("100"), deposited("20.10"))
+    leads_to(sandbox, withdraw("30"), account("100"), withdrawn("30"))
+
+
+def an_empty_account_is_closed(sandbox: Sandbox) -> None:
+    """An empty account is closed"""
+    leads_to(sandbox, CloseAccount(), account("0"), CLOSED)
+
+
+def an_account_is_opened_once(sandbox: Sandbox) -> None:
+    """An account is opened once"""
+    rule = "An account is opened once."
+    is_refused(sandbox, OpenAccount(ACCOUNT, CURRENCY), account("100"), rule)
+    is_refused(
+        sandbox,
+        OpenAccount(ACCOUNT, CURRENCY),
+        account(status="closed"),
+        f"{rule} A closed one is not opened again either.",
+    )
+
+
+def nothing_else_works_unless_it_is_open(sandbox: Sandbox) -> None:
+    """Nothing but opening works on an account that is not open"""
+    for status in ("unknown", "closed"):
+        for command in (deposit("10"), withdraw("10"), CloseAccount()):
+            is_refused(
+                sandbox, command, account(status=status), "Nothing but opening works on an account that is not open."
+            )
+
+
+def an_amount_is_more_than_zero(sandbox: Sandbox) -> None:
+    """An amount is more than 0"""
+    for amount in ("0", "-5"):
+        for command in (deposit(amount), withdraw(amount)):
+            is_refused(
+                sandbox, command, account("100"), "An amount is more than 0: a withdrawal of -5 would be a deposit."
+            )
+
+
+def no_more_than_there_is(sandbox: Sandbox) -> None:
+    """No more is withdrawn than there is"""
+    for balance, amount in (("100", "100.01"), ("100", "200"), ("0", "0.01")):
+        is_refused(sandbox, withdraw(amount), account(balance), "No more is withdrawn than there is.")
+
+
+def but_all_of_it(sandbox: Sandbox) -> None:
+    """But all of it may be"""
+    leads_to(sandbox, withdraw("100"), account("100"), withdrawn("100"))
+
+
+def only_an_empty_account_is_closed(sandbox: Sandbox) -> None:
+    """Only an empty account is closed"""
+    for balance in ("100", "0.01"):
+        is_refused(sandbox, CloseAccount(), account(balance), "There is money in it: only an empty account is closed.")
+
+
+# 04.2 handle
+
+
+class ObservedStore(EventStore):
+    """A store that notes which version each append expected."""
+
+    expected: list[Any]
+
+    def append(self, stream_id: str, events: Any, **how: Any) -> Any:
+        self.expected.append(how.get("expected_version", ANY))
+        return super().append(stream_id, events, **how)
+
+
+ENOUGH = 20  # more attempts than any check leads to
+
+
+class NoEnd(BaseException):
+    """Ends a loop that would catch any Exception and go on."""
+
+
+class BusyBank:
+    """A bank where somebody else is faster, as often as wanted: their events go in while one decides.
+
+    A conflict that is not left to luck. Everything runs in the sandbox's one transaction, which is rolled back.
+    """
+
+    def __init__(self, sandbox: Sandbox, *others: list[Any], decide: Callable = decide):
+        self._answer = sandbox.answer
+        self._decide = decide
+        self._others = list(others)
+        self._anybody = EventStore(sandbox.database.connection, event_types())
+        self.store = ObservedStore(sandbox.database.connection, event_types())
+        self.store.expected = []
+        self.seen: list[BankAccount] = []
+        self._anybody.append(ACCOUNT, [OPENED, deposited("100")])
+
+    def handle(self, command: Any, **how: Any) -> Any:
+        """Have the learner's function handle a command."""
+        decider = Decider(BankAccount(), self._interrupted, evolve)
+        try:
+            return self._answer(self.store, decider, ACCOUNT, command, **how)
+        except NoEnd:
+            raise AssertionError(
+                f"For {command} decide was asked {times(len(self.seen))}, and there was no end of it. Count the attempts, "
+                "and catch WrongExpectedVersion alone: nothing else is worth another attempt."
+            ) from None
+
+    def _interrupted(self, command: Any, state: BankAccount) -> Any:
+        assert isinstance(state, BankAccount), (
+            f"decide was called as decide({command!r}, {state!r}). It takes the command first, and then the state."
+        )
+        self.seen.append(state)
+        if len(self.seen) > ENOUGH:
+            raise NoEnd
+        if self._others:
+            self._anybody.append(ACCOUNT, self._others.pop(0))
+        return self._decide(command, state)
+
+    def events(self) -> list[Any]:
+        """Return what was stored since the account held 100."""
+        return [recorded.event for recorded in self._anybody.read_stream(ACCOUNT)][2:]
+
+
+def times(number: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def it_appends_what_was_decided(sandbox: Sandbox) -> None:
+    """What was decided is stored"""
+    bank = BusyBank(sandbox)
+    try:
+        bank.handle(withdraw("30"))
+    except WrongExpectedVersion as error:
+        raise AssertionError(
+            f"Nobody else was there, and the append was refused: {error}. Expect the version that aggregate_stream gave "
+            "you together with the state, as it is."
+        ) from None
+    assert bank.seen, "Your function never asked decider.decide."
+    assert bank.seen[0].balance == 100, (
+        f"The account holds 100, and decide was shown {bank.seen[0]}. Load the stream first: "
+        "`aggregate_stream(store, stream_id, decider.initial, decider.evolve)`."
+    )
+    assert bank.events() == [withdrawn("30")], (
+        f"{withdraw('30')} should store {withdrawn('30')}. What was stored: {bank.events() or 'nothing'}."
+    )
+
+
+def it_expects_the_version_it_read(sandbox: Sandbox) -> None:
+    """It expects the version that it read"""
+    bank = BusyBank(sandbox)
+    bank.handle(withdraw("30"))
+    assert bank.store.expected == [2], (
+        f"The stream was read at version 2, and the append expected {', '.join(map(str, bank.store.expected))}. What was "
+        "decided on version 2 must not be stored on whatever is there by now: `expected_version=version`, with the "
+        "version that aggregate_stream gave you."
+    )
+
+
+def it_returns_state_and_version(sandbox: Sandbox) -> None:
+    """It returns the state after the command, and its version"""
+    returned = BusyBank(sandbox).handle(withdraw("30"))
+    assert isinstance(returned, tuple) and len(returned) == 2, (
+        f"handle should return the state and the version, `return state, version`. It returned {returned!r}."
+    )
+    state, version = returned
+    assert state != account("100"), (
+        "After a withdrawal of 30 from 100, handle returned the account with 100: the state that was loaded. Show it "
+        "each new event with decider.evolve."
+    )
+    assert state == account("70"), (
+        f"After a withdrawal of 30 from 100, the state should be {account('70')}. It was {state!r}."
+    )
+    assert version == 3, (
+        f"The stream was at version 2, and one event was appended: the version should be 3. It was {version!r}."
+    )
+
+
+def every_kind_of_stream_will_do(sandbox: Sandbox) -> None:
+    """It works for every kind of stream, a new one included"""
+    store = ObservedStore(sandbox.database.connection, event_types())
+    store.expected = []
+    anna = CashierEmployed(CASHIER, "Anna")
+    cashiers: Decider[int] = Decider(0, lambda command, count: [command], lambda count, event: count + 1)
+    returned = sandbox.answer(store, cashiers, "cashiers-1", anna)
+    assert store.expected == [0], (
+        f"A new stream is at version 0, and the append expected {', '.join(map(str, store.expected))}. 0 is a version like "
+        "any other: pass it on."
+    )
+    assert returned == (1, 1), (
+        "A decider of another kind counts cashiers: its first state is 0, and each event makes it 1 more. handle should "
+        f"return (1, 1), and returned {returned!r}. Take decide, evolve and initial from the decider that you are given."
+    )
+    stored = [recorded.event for recorded in store.read_stream("cashiers-1")]
+    assert stored == [anna], f"The event belongs into the stream cashiers-1, which holds {stored or 'nothing'}."
+
+
+def a_refusal_gets_through(sandbox: Sandbox) -> None:
+    """A refusal gets through, and stores nothing"""
+    bank = BusyBank(sandbox)
+    try:
+        returned = bank.handle(withdraw("101"))
+    except CommandRefused:
+        assert bank.events() == [], f"The command was refused, and yet this was stored: {bank.events()}."
+    else:
+        raise AssertionError(
+            f"101 were wanted, 100 are there, decide raised CommandRefused, and handle returned {returned!r}. Whoever "
+            "gave the command takes that for a yes: catch WrongExpectedVersion alone."
+        )
+    assert len(bank.seen) == 1, (
+        f"decide refused the command, and was asked {times(len(bank.seen))}. Nobody else was there, so the answer stays "
+        "the same: only a WrongExpectedVersion is worth another attempt."
+    )
+
+
+def no_events_no_append(sandbox: Sandbox) -> None:
+    """A command that leads to no events appends nothing"""
+    bank = BusyBank(sandbox, decide=lambda command, state: [])
+    try:
+        returned = bank.handle(withdraw("30"))
+    except EventStoreError as error:
+        raise AssertionError(
+            f"decide gave an empty list, and handle raised {type(error).__name__}: {error}. The command was fine, and "
+            "nothing came of it: do not append."
+        ) from None
+    assert returned == (account("100"), 2), (
+        f"decide gave an empty list, so all is as it was: the account with 100, at version 2. handle returned {returned!r}."
+    )
+
+
+def a_commands_events_go_together(sandbox: Sandbox) -> None:
+    """All events of a command go in together"""
+    bank = BusyBank(sandbox, decide=lambda command, state: [withdrawn("30"), withdrawn("1")])
+    returned = bank.handle(withdraw("30"))
+    appends = len(bank.store.expected)
+    assert appends == 1, (
+        f"The command led to two events, and append was called {times(appends)}. If the program stops in between, half "
+        "of the decision is stored: pass the whole list to one append."
+    )
+    assert returned == (account("69"), 4), (
+        "From 100, at version 2, 30 and a fee of 1 were withdrawn. handle should return the account with 69, at version "
+        f"4. It returned {returned!r}."
+    )
+
+
+def a_conflict_is_decided_again(sandbox: Sandbox) -> None:
+    """After a conflict it decides again"""
+    bank = BusyBank(sandbox, [deposited("5")])
+    try:
+        returned = bank.handle(withdraw("30"))
+    except WrongExpectedVersion as error:
+        raise AssertionError(
+            f"Somebody paid in 5 while 30 were withdrawn from 100, and handle ended with: {error}. There is money enough. "
+            f"decide was asked {times(len(bank.seen))}: after a conflict load the stream again, and decide again."
+        ) from None
+    asked = len(bank.seen)
+    assert asked == 2, (
+        f"Somebody paid in 5 while 30 were withdrawn, and decide was asked {times(asked)}. What it had decided rests on a "
+        "state that is gone, and must not be appended again: load, decide and append are one round."
+    )
+    assert bank.seen[1].balance == 105, (
+        f"Somebody paid in 5 while 30 were withdrawn from 100. The second time, decide was shown a balance of "
+        f"{bank.seen[1].balance} instead of 105: load the stream anew on every attempt."
+    )
+    assert bank.events() == [deposited("5"), withdrawn("30")], (
+        f"Somebody paid in 5 while 30 were withdrawn: both should be stored, each once. Stored: {bank.events()}."
+    )
+    assert returned == (account("75"), 4), (
+        f"100 and 5 less 30 are 75, and that is version 4. handle returned {returned!r}."
+    )
+
+
+def the_money_may_be_gone(sandbox: Sandbox) -> None:
+    """The second decision may be a refusal"""
+    bank = BusyBank(sandbox, [withdrawn("100")])
+    try:
+        returned = bank.handle(withdraw("100"))
+    except CommandRefused:
+        assert bank.events() == [withdrawn("100")], f"The command was refused, and yet this is stored: {bank.events()}."
+        return
+    except WrongExpectedVersion:
+        returned = "WrongExpectedVersion"
+    raise AssertionError(
+        "While decide was thinking, somebody else withdrew the last 100. Asked again, decide refuses: the caller should "
+        f"get CommandRefused, the bank's own reason. From handle came {returned!r}."
+    )
+
+
+def attempts_are_bounded(sandbox: Sandbox) -> None:
+    """It gives up after so many attempts"""
+    bank = BusyBank(sandbox, *[[deposited("1")]] * 12)
+    try:
+        returned = bank.handle(withdraw("30"), attempts=3)
+    except WrongExpectedVersion:
+        asked = len(bank.seen)
+        assert asked == 3, (
+            f"With attempts=3, decide should be asked 3 times, the first time included. It was asked {times(asked)}."
+        )
+        return
+    raise AssertionError(
+        f"Somebody else was faster again and again. With attempts=3, decide was asked {times(len(bank.seen))}, and handle "
+        f"returned {returned!r}. After the third conflict, let WrongExpectedVersion through: a bare `raise`."
+    )
+
+
+def other_errors_get_through(sandbox: Sandbox) -> None:
+    """Every other error gets through at once"""
+    bank = BusyBank(sandbox, decide=lambda command, state: [Unheard()])
+    try:
+        returned = bank.handle(withdraw("30"))
+    except UnknownEventType:
+        asked = len(bank.seen)
+        assert asked == 1, (
+            f"The store does not know the event's type, and will not know it the next time: decide was asked "
+            f"{times(asked)}. Catch WrongExpectedVersion alone."
+        )
+        return
+    raise AssertionError(
+        f"The store raised UnknownEventType, and handle returned {returned!r}. Nothing was stored, and the caller believes "
+        "it was: catch WrongExpectedVersion alone."
+    )
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """An event that nobody registered."""
+
+
+# 04.3 given, when, then
+
+
+def wrong(change: Callable[[Any, BankAccount], Any]) -> Decider[BankAccount]:
+    """Return a bank that answers withdrawals in its own way, and everything else as it should.
+
+    Args:
+        change: from a withdrawal and the account, what this bank does; None where it does what is right.
+    """
+
+    def decide_wrongly(command: Any, state: BankAccount) -> Any:
+        answer = change(command, state) if isinstance(command, WithdrawCash) else None
+        return decide(command, state) if answer is None else answer
+
+    return Decider(BankAccount(), decide_wrongly, evolve)
+
+
+def pays(command: WithdrawCash, state: BankAccount) -> list[Any]:
+    return [CashWithdrawn(state.account_id, command.amount, command.cashier_id)]
+
+
+def instead(change: Callable[[CashWithdrawn, BankAccount], list[Any]]) -> Decider[BankAccount]:
+    """Return a bank that follows all rules, and where it pays, has something else happen."""
+    return wrong(lambda command, state: change(decide(command, state)[0], state))
+
+
+def refuses_all_of_it(command: WithdrawCash, state: BankAccount) -> None:
+    if command.amount == state.balance:
+        raise CommandRefused("there is not enough in the account")
+
+
+def evolve_without_withdrawals(state: BankAccount, event: Any) -> BankAccount:
+    return state if isinstance(event, CashWithdrawn) else evolve(state, event)
+
+
+NOTHING_HAPPENS = instead(lambda right, state: [])
+PAYS_IN = instead(lambda right, state: [DepositRecorded(right.account_id, right.amount, right.cashier_id)])
+PAYS_TWICE = instead(lambda right, state: [right, right])
+PAYS_EVERYTHING = instead(lambda right, state: [replace(right, amount=state.balance)])
+REFUSES_ALL_OF_IT = wrong(refuses_all_of_it)
+OVERDRAWS = wrong(
+    lambda command, state: pays(command, state) if state.status == "open" and command.amount > state.balance else None
+)
+FORGETS_WITHDRAWALS = Decider(BankAccount(), decide, evolve_without_withdrawals)
+PAYS_WHEN_CLOSED = wrong(lambda command, state: pays(command, state) if state.status == "closed" else None)
+PAYS_STRANGERS = wrong(lambda command, state: pays(command, state) if state.status == "unknown" else None)
+TAKES_ANY_AMOUNT = wrong(
+    lambda command, state: pays(command, state) if state.status == "open" and command.amount <= 0 else None
+)
+
+
+def told_by(sandbox: Sandbox, bank: Decider[BankAccount], fault: str, missing: str) -> None:
+    """Fail unless a scenario of the learner's fails on this bank."""
+    given = Given(bank)
+    try:
+        sandbox.answer(given)
+    except AssertionError:
+        return
+    raise AssertionError(
+        f"A bank with a fault got through all of your {len(given.scenarios)} scenarios. Its fault: {fault} "
+        f"Missing is {missing}"
+    )
+
+
+def there_are_scenarios(sandbox: Sandbox) -> None:
+    """There are scenarios, and each comes to an end"""
+    given = Given(account_decider)
+    with suppress(AssertionError):  # the next check says why
+        sandbox.answer(given)
+    assert given.scenarios, (
+        "Your function began no scenario. One begins with `given(...)`, the function that yours is called with."
+    )
+    for number, scenario in enumerate(given.scenarios, 1):
+        assert scenario.outcome != "unfinished", (
+            f"Scenario {number} has no end, so it tests nothing: end it with `.then(...)` or `.then_refused()`, brackets "
+            "included."
+        )
+
+
+def a_right_bank_passes(sandbox: Sandbox) -> None:
+    """A bank that keeps the rules passes"""
+    given = Given(account_decider)
+    try:
+        sandbox.answer(given)
+    except AssertionError as error:
+        number = len(given.scenarios)
+        raise AssertionError(
+            f"Scenario {number} fails, though this bank keeps all the rules. It says:\n{error}"
+        ) from error
+
+
+def a_failure_gets_out(sandbox: Sandbox) -> None:
+    """A scenario that fails is heard"""
+    given = Given(Decider(BankAccount(), lambda command, state: [Unheard()], evolve))
+    try:
+        sandbox.answer(given)
+    except AssertionError:
+        return
+    raise AssertionError(
+        "This bank does nothing right, every scenario failed, and your function ended as if all were well. Does it catch "
+        "AssertionError? Let it through: it is how a test says that it failed."
+    )
+
+
+def a_wrong_payment_is_told(sandbox: Sandbox) -> None:
+    """Whoever pays out wrongly is found"""
+    told_by(sandbox, NOTHING_HAPPENS, "it refuses what it should, and where it should pay out, nothing happens.",
+            "a withdrawal that is paid.")  # fmt: skip
+    told_by(sandbox, PAYS_IN, "where it should pay out, it records a deposit.", "a withdrawal that is paid.")
+    told_by(
+        sandbox, PAYS_TWICE, "it pays out twice.", "a withdrawal that is paid, with `.then(...)` and its one event."
+    )
+    told_by(sandbox, PAYS_EVERYTHING, "whatever amount is wanted, it pays out all there is.",
+            "a withdrawal of a part of it.")  # fmt: skip
+
+
+def all_of_it_may_go(sandbox: Sandbox) -> None:
+    """Whoever keeps back the last coin is found"""
+    told_by(sandbox, REFUSES_ALL_OF_IT, "it refuses to pay out exactly all there is.",
+            "a withdrawal of the whole balance, which is allowed. Mistakes like to sit at the edge of a rule.")  # fmt: skip
+
+
+def an_overdraft_is_told(sandbox: Sandbox) -> None:
+    """Whoever pays out too much is found"""
+    told_by(sandbox, OVERDRAWS, "it pays out more than there is.", "a withdrawal of more than there is.")
+    told_by(
+        sandbox, FORGETS_WITHDRAWALS, "it forgets what was withdrawn before, and counts the deposits alone.",
+        "an account that something was withdrawn from, and of which more is wanted than is left. What `given` tells goes "
+        "through `evolve`, so your scenarios test that too.",
+    )  # fmt: skip
+
+
+def an_account_must_be_open(sandbox: Sandbox) -> None:
+    """Whoever pays out of an account that is not open is found"""
+    told_by(sandbox, PAYS_WHEN_CLOSED, "it pays out of an account that is closed.",
+            "an account that was emptied and closed, and a withdrawal after that.")  # fmt: skip
+    told_by(
+        sandbox, PAYS_STRANGERS, "it pays out where no account was ever opened.", "a withdrawal given nothing at all."
+    )
+
+
+def an_amount_must_be_positive(sandbox: Sandbox) -> None:
+    """Whoever pays out less than nothing is found"""
+    told_by(sandbox, TAKES_ANY_AMOUNT, "it accepts a withdrawal of 0, and of less. A withdrawal of -50 makes the balance grow.",
+            "a withdrawal of an amount that is not more than 0.")  # fmt: skip
+
+
+EXERCISES = (
+    Exercise(
+        id="04.1",
+        title="The rules of the bank",
+        minutes=10,
+        difficulty="medium",
+        keeps="bank_decisions.py",
+        fast_track=True,
+        checks=(
+            opening_makes_an_account,
+            money_is_moved,
+            an_empty_account_is_closed,
+            an_account_is_opened_once,
+            nothing_else_works_unless_it_is_open,
+            an_amount_is_more_than_zero,
+            no_more_than_there_is,
+            but_all_of_it,
+            only_an_empty_account_is_closed,
+        ),
+        hints=(
+            "Begin with what goes well: for each of the four commands, return its event in a list. The first three checks "
+            "ask for no more. Then add one rule after the other.",
+            "The rules have an order that saves work. First deal with `OpenAccount`, the one command for an account that "
+            'is not there yet. Below it, one `if account.status != "open"` covers all the rest.',
+            "A rule is a case with a condition, above the case that allows it:\n\n```python\n"
+            "case WithdrawCash() if command.amount > account.balance:\n"
+            '    raise CommandRefused(f"there are {account.balance} in the account, not {command.amount}")\n'
+            "case WithdrawCash():\n"
+            "    return [CashWithdrawn(account.account_id, command.amount, command.cashier_id)]\n```",
+            "The frame of the whole:\n\n```python\n"
+            "if isinstance(command, OpenAccount):\n"
+            '    if account.status != "unknown":\n        raise CommandRefused(...)\n'
+            "    return [AccountOpened(command.account_id, command.currency)]\n"
+            'if account.status != "open":\n    raise CommandRefused(...)\n'
+            "match command:\n"
+            "    case RecordDeposit() | WithdrawCash() if command.amount <= 0:\n        raise CommandRefused(...)\n"
+            "    case RecordDeposit():\n        return [...]\n```\n\n"
+            "and so on, with a case that refuses and a case that allows for `WithdrawCash` and for `CloseAccount`.",
+        ),
+    ),
+    Exercise(
+        id="04.2",
+        title="Handle a command",
+        minutes=12,
+        difficulty="hard",
+        keeps="decider.py",
+        given=core_schema(),
+        checks=(
+            it_appends_what_was_decided,
+            it_expects_the_version_it_read,
+            it_returns_state_and_version,
+            every_kind_of_stream_will_do,
+            a_refusal_gets_through,
+            no_events_no_append,
+            a_commands_events_go_together,
+            a_conflict_is_decided_again,
+            the_money_may_be_gone,
+            attempts_are_bounded,
+            other_errors_get_through,
+        ),
+        hints=(
+            "Write it without any conflict first: load, decide, append at the version you loaded, and return. That passes "
+            "the first checks. Then put a loop around all of it.",
+            "`for attempt in range(1, attempts + 1):`, and inside it the whole round, from `aggregate_stream` on. `try` "
+            "around the append alone, and `except WrongExpectedVersion:`. What tells the last attempt from the others?",
+            "After the append, or without one, the state has to see the new events: "
+            "`for event in events: state = decider.evolve(state, event)`. Then `return state, version`.",
+            "The middle of it:\n\n```python\n"
+            "state, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)\n"
+            "events = decider.decide(command, state)\n"
+            "try:\n"
+            "    if events:\n"
+            "        version = store.append(stream_id, events, expected_version=version).version\n"
+            "except WrongExpectedVersion:\n"
+            "    if attempt == attempts:\n"
+            "        raise\n"
+            "    continue\n```",
+        ),
+    ),
+    Exercise(
+        id="04.3",
+        title="Given, when, then",
+        minutes=10,
+        difficulty="medium",
+        keeps="test_bank_account.py",
+        checks=(
+            there_are_scenarios,
+            a_right_bank_passes,
+            a_failure_gets_out,
+            a_wrong_payment_is_told,
+            all_of_it_may_go,
+            an_overdraft_is_told,
+            an_account_must_be_open,
+            an_amount_must_be_positive,
+        ),
+        hints=(
+            "One scenario a rule, and one more where a rule has an edge. Begin with a withdrawal that is paid: some of "
+            "what there is, and no more.",
+            "Go to the edges: all there is, and a little more than that. And vary the history: an account from which "
+            "something was withdrawn before; one that was emptied and closed; none at all, `given()`.",
+            "Two of them:\n\n```python\n"
+            "given(opened, paid_in).when(withdraw(100)).then(withdrawn(100))\n"
+            "given(opened, paid_in, withdrawn(30)).when(withdraw(71)).then_refused()\n```\n\n"
+            "An account that is closed has the history `opened, paid_in, withdrawn(100), closed`.",
+        ),
+    ),
+)

@@ -1,0 +1,769 @@
+"""The exercises of notebook 06: two read models, the append's own transaction around them, and a rebuild."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from eventstore import EventStore, Projection, RecordedEvent, WrongExpectedVersion
+
+from ...bank import (
+    AccountClosed,
+    AccountOpened,
+    CashierEmployed,
+    CashWithdrawn,
+    DepositRecorded,
+    event_types,
+)
+from ...bank.read_models import AccountBalances, CashierDashboard
+from ..exercise import Exercise
+from ..given import core_schema
+from ..sandbox import Sandbox, own_sandbox
+
+
+class Log:
+    """Records events as the store would, without storing them: each stream's versions count up."""
+
+    def __init__(self) -> None:
+        self._versions: Counter[str] = Counter()
+
+    def __call__(self, *events: Any) -> list[RecordedEvent]:
+        return [self._record(event) for event in events]
+
+    def _record(self, event: Any) -> RecordedEvent:
+        stream_id = event.cashier_id if isinstance(event, CashierEmployed) else event.account_id
+        self._versions[stream_id] += 1
+        position = self._versions.total()
+        moment = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        type = event.__class__.__name__
+        return RecordedEvent(
+            stream_id, self._versions[stream_id], position, UUID(int=position), type, event, {}, moment
+        )
+
+
+def opened(account: str = "account-1") -> AccountOpened:
+    return AccountOpened(account, "PLN")
+
+
+def deposit(amount: int | str, account: str = "account-1", cashier: str = "cashier-1") -> DepositRecorded:
+    return DepositRecorded(account, Decimal(amount), cashier)
+
+
+def withdrawal(amount: int | str, account: str = "account-1") -> CashWithdrawn:
+    return CashWithdrawn(account, Decimal(amount), "cashier-1")
+
+
+def start(sandbox: Sandbox, connection: psycopg.Connection, task: Callable[[], object]) -> Callable[[], None]:
+    """Run a task on `connection` in a thread, and go on once it waits for somebody, or is done.
+
+    Returns:
+        What waits for its end, and raises what the task raised.
+    """
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            task()
+        except Exception as error:
+            raised.append(error)
+
+    def join() -> None:
+        thread.join()
+        for error in raised:
+            raise error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    process, deadline = connection.info.backend_pid, time.monotonic() + 5
+    observer = sandbox.database.connect()
+    while thread.is_alive() and time.monotonic() < deadline:
+        (blocked,) = observer.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", (process,)).fetchone()
+        if blocked:
+            break
+        time.sleep(0.002)
+    return join
+
+
+# 06.1 each account's balance
+
+
+def balances(sandbox: Sandbox) -> dict[str, tuple[Decimal, int]]:
+    """Return what account_balances holds: for each account its balance and its version."""
+    rows = sandbox.execute("SELECT account_id, balance, version FROM account_balances ORDER BY account_id")
+    return {account: (balance, version) for account, balance, version in rows}
+
+
+def balances_after(sandbox: Sandbox, *calls: Sequence[Any]) -> dict[str, tuple[Decimal, int]]:
+    """Return what account_balances holds when the answer was called with each of these lists of events."""
+    AccountBalances().create(sandbox.database.connection)
+    log = Log()
+    for events in calls:
+        sandbox.answer(sandbox.database.connection, log(*events))
+    return balances(sandbox)
+
+
+def balance_after(sandbox: Sandbox, *calls: Sequence[Any]) -> tuple[Decimal, int] | tuple[None, None]:
+    return balances_after(sandbox, *calls).get("account-1", (None, None))
+
+
+def an_opened_account_has_a_row(sandbox: Sandbox) -> None:
+    """An account that was opened has a row"""
+    found = balances_after(sandbox, [opened()])
+    assert "account-1" in found, (
+        f"After AccountOpened, account_balances should hold a row for account-1. It holds {list(found) or 'no row'}."
+    )
+    assert found["account-1"] == (0, 1), (
+        f"A new account holds 0, at version 1. Its row says {found['account-1'][0]}, at version {found['account-1'][1]}."
+    )
+
+
+def money_goes_in_and_out(sandbox: Sandbox) -> None:
+    """Deposits are added, withdrawals taken off"""
+    balance, _ = balance_after(sandbox, [opened(), deposit(100), deposit(50), withdrawal(30)])
+    assert balance == 120, (
+        "One call with AccountOpened, deposits of 100 and 50 and a withdrawal of 30 should leave 120. "
+        f"The row says {balance}."
+    )
+
+
+def the_next_call_goes_on(sandbox: Sandbox) -> None:
+    """The next call goes on from what is there"""
+    balance, _ = balance_after(sandbox, [opened(), deposit(100)], [deposit(20)], [withdrawal(5)])
+    assert balance == 115, (
+        "Three calls brought 100, then 20 more, then took 5: that makes 115. "
+        f"The row says {balance}. Where the row is there already, add to what it holds: "
+        "`DO UPDATE SET balance = b.balance + excluded.balance`."
+    )
+
+
+def accounts_do_not_mix(sandbox: Sandbox) -> None:
+    """One call can be about several accounts"""
+    one, two = "account-1", "account-2"
+    found = balances_after(
+        sandbox, [opened(one), opened(two), deposit(100, one), deposit(7, two), withdrawal(1, one)], [deposit(3, two)]
+    )
+    amounts = {account: balance for account, (balance, _) in found.items()}
+    assert amounts == {one: 99, two: 10}, (
+        "The events of two accounts came mixed, as they do in a rebuild. account-1 should hold 99 and account-2 10. "
+        f"The rows say {', '.join(f'{account}: {amount}' for account, amount in amounts.items())}."
+    )
+
+
+def the_version_is_the_last_ones(sandbox: Sandbox) -> None:
+    """The version is that of the account's last event"""
+    one, two = "account-1", "account-2"
+    found = balances_after(
+        sandbox, [opened(one), opened(two), deposit(5, one)], [withdrawal(5, one), AccountClosed(one)]
+    )
+    versions = {account: version for account, (_, version) in found.items()}
+    assert versions == {one: 4, two: 1}, (
+        "account-1 has four events, the last one AccountClosed, and account-2 has one. Their rows say "
+        f"{', '.join(f'{account}: {version}' for account, version in versions.items())}. "
+        "Each event brings its place in its own stream, recorded.version, and one that moves no money has it too."
+    )
+
+
+def money_stays_exact(sandbox: Sandbox) -> None:
+    """Money stays exact"""
+    balance, _ = balance_after(sandbox, [opened(), *[deposit("0.10")] * 3], [deposit("12345678901234567.89")])
+    assert balance == Decimal("12345678901234568.19"), (
+        f"Three times 0.10 and 12345678901234567.89 are 12345678901234568.19. The row says {balance}. "
+        "Did a float come in between? Keep the Decimal; the database's twin of it is numeric."
+    )
+
+
+# 06.2 the cashiers' dashboard
+
+Row = tuple[str | None, int, Decimal]
+
+
+def dashboard(sandbox: Sandbox) -> dict[str, Row]:
+    """Return what cashier_dashboard holds: for each cashier their name, how many deposits, and how much."""
+    rows = sandbox.execute("SELECT cashier_id, name, deposits, total FROM cashier_dashboard ORDER BY cashier_id")
+    return {cashier: (name, deposits, total) for cashier, name, deposits, total in rows}
+
+
+def dashboard_after(sandbox: Sandbox, *calls: Sequence[Any]) -> dict[str, Row]:
+    """Return what cashier_dashboard holds when the answer was called with each of these lists of events."""
+    CashierDashboard().create(sandbox.database.connection)
+    log = Log()
+    for events in calls:
+        sandbox.answer(sandbox.database.connection, log(*events))
+    return dashboard(sandbox)
+
+
+def show(row: Row | None) -> str:
+    return "is not there" if row is None else f"says name {row[0]!r}, deposits {row[1]}, total {row[2]}"
+
+
+def deposits_count_for_their_cashier(sandbox: Sandbox) -> None:
+    """A deposit counts for its cashier, whatever the account"""
+    anna = CashierEmployed("cashier-1", "Anna")
+    found = dashboard_after(sandbox, [anna, deposit("0.10", "account-1"), deposit("0.20", "account-2")])
+    assert found.get("cashier-1") == ("Anna", 2, Decimal("0.30")), (
+        "Anna took 0.10 into account-1 and 0.20 into account-2: 2 deposits, 0.30 in all. "
+        f"The row of cashier-1 {show(found.get('cashier-1'))}."
+    )
+
+
+def cashiers_do_not_mix(sandbox: Sandbox) -> None:
+    """Each cashier has a row of their own"""
+    found = dashboard_after(
+        sandbox, [deposit(10, cashier="cashier-1"), deposit(5, cashier="cashier-2"), deposit(1, cashier="cashier-1")]
+    )
+    amounts = {cashier: (deposits, total) for cashier, (_, deposits, total) in found.items()}
+    assert amounts == {"cashier-1": (2, 11), "cashier-2": (1, 5)}, (
+        "One call brought deposits of 10 and 1 by cashier-1 and of 5 by cashier-2. The rows say "
+        f"{', '.join(f'{cashier}: {count} deposits, {total}' for cashier, (count, total) in amounts.items())}."
+    )
+
+
+def a_cashier_without_deposits_is_shown(sandbox: Sandbox) -> None:
+    """A cashier without deposits is shown with 0"""
+    found = dashboard_after(sandbox, [CashierEmployed("cashier-1", "Anna")]).get("cashier-1")
+    assert found == ("Anna", 0, 0), (
+        f"Anna was employed and took no deposit yet: 0 deposits, 0 in all. The row of cashier-1 {show(found)}."
+    )
+
+
+def the_dashboard_goes_on(sandbox: Sandbox) -> None:
+    """The next call goes on from what is there"""
+    found = dashboard_after(sandbox, [deposit(10)], [deposit(5), deposit(1)]).get("cashier-1")
+    assert found is not None and found[1:] == (3, 16), (
+        "A call brought a deposit of 10, the next one 5 and 1: that makes 3 deposits, 16 in all. "
+        f"The row of cashier-1 {show(found)}."
+    )
+
+
+def whatever_order(sandbox: Sandbox) -> None:
+    """The streams can come in any order"""
+    anna, money = CashierEmployed("cashier-1", "Anna"), deposit(10)
+    for when, calls in (
+        ("after the deposit", ([money], [anna])),
+        ("before the deposit", ([anna], [money])),
+        ("after the deposit, in the same call", ([money, anna],)),
+    ):
+        with sandbox.database.connection.transaction(force_rollback=True):
+            found = dashboard_after(sandbox, *calls).get("cashier-1")
+        assert found == ("Anna", 1, 10), (
+            f"CashierEmployed came {when}, and the row of cashier-1 {show(found)}. It should say the same whichever "
+            "came first: name 'Anna', deposits 1, total 10. `coalesce(excluded.name, d.name)` takes the new name where "
+            "there is one, and keeps the old one where there is none."
+        )
+
+
+@own_sandbox
+def two_at_once_lose_nothing(sandbox: Sandbox) -> None:
+    """Two appends at once lose nothing"""
+    dashboard_after(sandbox, [deposit(1)])
+    one, other = sandbox.database.connection, sandbox.database.connect()
+    with one.transaction():
+        sandbox.answer(one, Log()(deposit(10, "account-1")))
+        join = start(sandbox, other, lambda: sandbox.answer(other, Log()(deposit(5, "account-2"))))
+    join()
+    found = dashboard(sandbox)["cashier-1"]
+    assert found[1:] == (3, 16), (
+        "cashier-1 had 1 deposit of 1. Then two appends, to two accounts, brought 10 and 5 at the same time, and the "
+        f"row {show(found)}; it should say 3 deposits and 16. Was it read first, and written later? Two accounts are "
+        "two streams, so the lock of a stream does not help: let one statement read and write, "
+        "`SET total = d.total + excluded.total`."
+    )
+
+
+@own_sandbox
+def rows_are_changed_in_order(sandbox: Sandbox) -> None:
+    """Rows are changed in the order of their ids"""
+    dashboard_after(sandbox, [deposit(1, cashier="cashier-1"), deposit(1, cashier="cashier-2")])
+    take = "SELECT FROM cashier_dashboard WHERE cashier_id = %s FOR UPDATE NOWAIT"
+    one, other = sandbox.database.connect(), sandbox.database.connect()
+    events = Log()(deposit(1, cashier="cashier-2"), deposit(1, cashier="cashier-1"))
+
+    def project() -> None:
+        with other.transaction():
+            sandbox.answer(other, events)
+
+    with one.transaction():
+        one.execute(take, ("cashier-1",))
+        join = start(sandbox, other, project)
+        holds_the_second = sandbox.refused(take, ("cashier-2",))
+    join()
+    assert not holds_the_second, (
+        "Somebody else held the row of cashier-1 when a call brought deposits of cashier-2 and cashier-1, in this order. "
+        "It took the row of cashier-2 and then waited for cashier-1. Two such calls, one in each order, wait for each "
+        "other for ever: a deadlock. Gather first, then write in the order of the ids: `sorted(...)`."
+    )
+
+
+# 06.3 the append and its projections as one
+
+
+class Spy(Projection):
+    """A projection that notes what it was shown, and does what a check wants to happen meanwhile."""
+
+    table = "spied"
+    handles = (DepositRecorded,)
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None):
+        self.calls: list[list[RecordedEvent]] = []
+        self._meanwhile = meanwhile
+
+    def create(self, connection: psycopg.Connection) -> None:
+        connection.execute("CREATE TABLE IF NOT EXISTS spied ()")
+
+    def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        self.calls.append(list(events))
+        self._meanwhile()
+
+    @property
+    def seen(self) -> list[RecordedEvent]:
+        return [recorded for call in self.calls for recorded in call]
+
+
+class Broken(Exception):
+    """What a projection of a check raises."""
+
+
+def fail() -> None:
+    raise Broken("a bug in the projection")
+
+
+def bank(sandbox: Sandbox, connection: psycopg.Connection | None = None) -> EventStore:
+    """Return a store without projections, with the table of account_balances beside it."""
+    connection = connection or sandbox.database.connection
+    AccountBalances().create(sandbox.database.connection)
+    return EventStore(connection, event_types())
+
+
+def stored(sandbox: Sandbox, stream_id: str = "account-1") -> list[str]:
+    """Return the types of the events in a stream."""
+    return sandbox.values("SELECT type FROM events WHERE stream_id = %s ORDER BY version", (stream_id,))
+
+
+@own_sandbox
+def both_are_there_at_once(sandbox: Sandbox) -> None:
+    """When it returns, another connection sees the events and the row"""
+    store = bank(sandbox, sandbox.database.connect())
+    returned = sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)])
+    assert stored(sandbox) == ["AccountOpened", "DepositRecorded"], (
+        "After append_and_project(store, projections, 'account-1', [AccountOpened, DepositRecorded]) another connection "
+        f"finds these events in account-1: {stored(sandbox) or 'none'}."
+    )
+    assert balances(sandbox) == {"account-1": (100, 2)}, (
+        "Another connection should find account-1 with 100, at version 2, in account_balances. "
+        f"It finds {balances(sandbox) or 'no row'}."
+    )
+    assert getattr(returned, "version", None) == 2, (
+        f"It should return what store.append returned, which says version 2. It returned {returned!r}."
+    )
+
+
+@own_sandbox
+def it_takes_part_in_the_callers_transaction(sandbox: Sandbox) -> None:
+    """In the caller's transaction, it commits or rolls back with it"""
+    connection = sandbox.database.connect(autocommit=False)
+    store = bank(sandbox, connection)
+    store.execute("SELECT 'the transaction of the caller has begun'")
+    sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)])
+    connection.rollback()
+    assert not stored(sandbox) and not balances(sandbox), (
+        "The caller had begun a transaction, called append_and_project in it, and rolled back. What is there all the "
+        f"same: the events {stored(sandbox)}, the rows {balances(sandbox)}. Do not commit: "
+        "`with store.connection.transaction():` is a transaction where there is none, and else a part of the caller's."
+    )
+
+
+def only_new_events_are_projected(sandbox: Sandbox) -> None:
+    """Each event is projected once"""
+    store = bank(sandbox)
+    for events in ([opened(), deposit(100)], [deposit(20), withdrawal(5)], [deposit(1)]):
+        sandbox.answer(store, [AccountBalances()], "account-1", events)
+    assert balances(sandbox) == {"account-1": (116, 5)}, (
+        "Three appends brought 100, then 20 and a withdrawal of 5, then 1. The row should say 116, at version 5. "
+        f"It says {balances(sandbox).get('account-1')}. Show the projections the events of this append, all of them and no "
+        "others: they begin at `appended.version - len(events) + 1`."
+    )
+
+
+def a_projection_sees_what_it_handles(sandbox: Sandbox) -> None:
+    """Each projection sees the events that it handles, and no others"""
+    store, first, second = bank(sandbox), Spy(), Spy()
+    sandbox.answer(store, [first, second], "account-1", [opened(), deposit(100), withdrawal(5), deposit(1)])
+    for spy in (first, second):
+        types = [recorded.type for recorded in spy.seen]
+        assert types == ["DepositRecorded"] * 2, (
+            "Two projections that handle DepositRecorded should both see the two deposits of the append, as recorded "
+            f"events. One of them saw {types or 'nothing'}. `projection.wanted(recorded)` picks what it handles."
+        )
+    sandbox.answer(store, [first], "account-1", [withdrawal(1)])
+    assert [] not in first.calls, (
+        "An append without any event that the projection handles called its project() with an empty list. "
+        "Spare it the call."
+    )
+
+
+def a_projection_that_raises_leaves_no_event(sandbox: Sandbox) -> None:
+    """A projection that raises leaves no event and no row"""
+    store = bank(sandbox)
+    sandbox.answer(store, [AccountBalances()], "account-1", [opened()])
+    try:
+        sandbox.answer(store, [AccountBalances(), Spy(fail)], "account-1", [deposit(100)])
+    except Broken:
+        pass
+    else:
+        raise AssertionError(
+            "A projection raised an error, and append_and_project did not pass it on. Whoever called it believes that "
+            "all is well: let the error through."
+        )
+    assert stored(sandbox) == ["AccountOpened"], (
+        "A projection raised an error, and its event is stored all the same, while the read model knows nothing of it: "
+        "they will never agree again. Put the append and the projections into one transaction."
+    )
+    assert balances(sandbox) == {"account-1": (0, 1)}, (
+        "Of two projections the second one raised. The event is undone, and the row that the first one wrote is not."
+    )
+
+
+def a_lost_race_changes_no_row(sandbox: Sandbox) -> None:
+    """A lost race leaves the read model as it was"""
+    store = bank(sandbox)
+    sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)], expected_version=0)
+    try:
+        returned = sandbox.answer(store, [AccountBalances()], "account-1", [deposit(7)], expected_version=1)
+    except WrongExpectedVersion:
+        returned = None
+    else:
+        raise AssertionError(
+            "account-1 was at version 2 and version 1 was expected: WrongExpectedVersion should come through. "
+            f"append_and_project returned {returned!r}. Is `**how` passed on to store.append?"
+        )
+    assert balances(sandbox) == {"account-1": (100, 2)}, (
+        f"An append lost the race and stored nothing, and the row says {balances(sandbox).get('account-1')} instead of "
+        "(100, 2). Project what was stored, after it was stored."
+    )
+
+
+def a_repeated_append_is_projected_once(sandbox: Sandbox) -> None:
+    """An append that is repeated is projected once"""
+    store = bank(sandbox)
+    how = {"expected_version": 0, "event_ids": [UUID(int=1), UUID(int=2)]}
+    for _ in range(2):
+        sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)], **how)
+    assert len(stored(sandbox)) == 2, "The append was sent twice with the same event_ids. Is `**how` passed on?"
+    assert balances(sandbox) == {"account-1": (100, 2)}, (
+        "An append was sent twice, because its first answer was lost. The store kept the events once, and the row says "
+        f"{balances(sandbox).get('account-1')} instead of (100, 2). `appended.repeated` says that nothing new was stored."
+    )
+
+
+# 06.4 rebuild
+
+
+def a_bank_with_history(sandbox: Sandbox, connection: psycopg.Connection | None = None) -> EventStore:
+    """Return a store with two accounts, whose read model is right."""
+    connection = connection or sandbox.database.connection
+    AccountBalances().create(sandbox.database.connection)
+    store = EventStore(connection, event_types(), [AccountBalances()])
+    store.append("account-1", [opened("account-1"), deposit(100, "account-1")])
+    store.append("account-2", [opened("account-2"), deposit(7, "account-2")])
+    store.append("account-1", [withdrawal(30, "account-1")])
+    return store
+
+
+RIGHT = {"account-1": (70, 3), "account-2": (7, 2)}
+
+
+def wrong_rows_become_right(sandbox: Sandbox) -> None:
+    """Wrong rows become right"""
+    store = a_bank_with_history(sandbox)
+    sandbox.execute("UPDATE account_balances SET balance = 999 WHERE account_id = 'account-1'")
+    sandbox.execute("DELETE FROM account_balances WHERE account_id = 'account-2'")
+    sandbox.execute("INSERT INTO account_balances VALUES ('account-3', 5, 1)")
+    sandbox.answer(store, AccountBalances())
+    found = balances(sandbox)
+    assert "account-3" not in found, (
+        "The read model had a row for account-3, which has no event, and it is still there. Empty the table first."
+    )
+    assert found == RIGHT, f"From the log, account_balances should hold {show_all(RIGHT)}. It holds {show_all(found)}."
+    sandbox.answer(store, AccountBalances())
+    assert balances(sandbox) == RIGHT, "A second rebuild changed what the first one had made right."
+
+
+def show_all(rows: dict[str, tuple[Decimal, int]]) -> str:
+    return "; ".join(f"{account}: {amount} at version {version}" for account, (amount, version) in rows.items()) or (
+        "no row"
+    )
+
+
+def it_replays_in_log_order(sandbox: Sandbox) -> None:
+    """It replays the events that the projection handles, in the order of the log"""
+    store, spy = a_bank_with_history(sandbox), Spy()
+    spy.create(sandbox.database.connection)
+    store.append("account-2", [deposit(1, "account-2")])
+    store.append("account-1", [deposit(2, "account-1")])
+    sandbox.answer(store, spy)
+    strangers = {recorded.type for recorded in spy.seen} - {"DepositRecorded"}
+    assert not strangers, (
+        f"The projection handles DepositRecorded, and it was shown {', '.join(sorted(strangers))} as well. "
+        "Read `WHERE type = ANY (...)`, with `store.types.names(projection.handles)`."
+    )
+    amounts = [int(recorded.event.amount) for recorded in spy.seen]
+    assert amounts == [100, 7, 1, 2], (
+        "The log holds deposits of 100, 7, 1 and 2, in this order, in two streams. "
+        f"The projection saw {amounts}. The order of the log is that of `position`."
+    )
+
+
+def it_works_in_batches(sandbox: Sandbox) -> None:
+    """It hands on at most 500 events at a time"""
+    store, spy = bank(sandbox), Spy()
+    spy.create(sandbox.database.connection)
+    sandbox.execute(
+        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
+        " SELECT 'account-1', n, gen_random_uuid(), 'DepositRecorded',"
+        """ '{"account_id": "account-1", "amount": "1", "cashier_id": "cashier-1"}', '{}', now()"""
+        " FROM generate_series(1, 501) AS n"
+    )
+    sandbox.answer(store, spy)
+    versions = [recorded.version for recorded in spy.seen]
+    assert versions == list(range(1, 502)), (
+        f"The log holds 501 deposits, versions 1 to 501. The projection saw {len(versions)}, "
+        f"{len(set(versions))} of them different. Does a batch begin where the one before ended?"
+    )
+    largest = max(map(len, spy.calls))
+    assert largest <= 500, (
+        f"The projection got {largest} events in one call. A log can be larger than memory: at most 500 at a time."
+    )
+
+
+def a_rebuild_that_fails_changes_nothing(sandbox: Sandbox) -> None:
+    """A projection that raises leaves the old rows"""
+    store = a_bank_with_history(sandbox)
+
+    class Failing(AccountBalances):
+        def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+            fail()
+
+    try:
+        sandbox.answer(store, Failing())
+    except Broken:
+        pass
+    else:
+        raise AssertionError("A projection raised an error during the rebuild, and rebuild did not pass it on.")
+    assert balances(sandbox) == RIGHT, (
+        "A projection raised an error in the middle of a rebuild. The read model should be as it was before: "
+        f"{show_all(RIGHT)}. It holds {show_all(balances(sandbox))}. Do all of it in one transaction."
+    )
+
+
+@own_sandbox
+def readers_see_the_old_rows(sandbox: Sandbox) -> None:
+    """Readers see the old rows until it is done"""
+    store = a_bank_with_history(sandbox)
+    reader = sandbox.database.connect(lock_timeout="100ms")
+    seen: list[Any] = []
+
+    class Watched(AccountBalances):
+        def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+            seen.append(reader.execute("SELECT count(*) FROM account_balances").fetchone()[0])
+            super().project(connection, events)
+
+    try:
+        sandbox.answer(store, Watched())
+    except psycopg.errors.LockNotAvailable:
+        raise AssertionError(
+            "During the rebuild a reader had to wait. TRUNCATE, and LOCK TABLE without a mode, shut readers out as well "
+            "as writers: DELETE, and LOCK TABLE ... IN SHARE ROW EXCLUSIVE MODE, keep out writers alone."
+        ) from None
+    assert seen == [2], (
+        f"During the rebuild a reader should find the two old rows. It found {seen[0] if seen else 'nothing'}. "
+        "Was the table emptied in a transaction of its own?"
+    )
+
+
+@own_sandbox
+def an_append_that_is_half_done_counts_once(sandbox: Sandbox) -> None:
+    """An append that was half done when it began counts once"""
+    live = a_bank_with_history(sandbox, sandbox.database.connect())
+    store = EventStore(sandbox.database.connect(), event_types())
+    with live.connection.transaction():
+        live.append("account-3", [opened("account-3"), deposit(50, "account-3")])
+        join = start(sandbox, store.connection, lambda: sandbox.answer(store, AccountBalances()))
+    join()
+    expected, found = {**RIGHT, "account-3": (50, 2)}, balances(sandbox)
+    assert found == expected, (
+        "An append to account-3 had written its row, and was about to commit, when the rebuild began. Afterwards "
+        f"account_balances should hold {show_all(expected)}. It holds {show_all(found)}. First the lock: what holds it "
+        "up has then committed. Then empty the table, then read the log."
+    )
+
+
+@own_sandbox
+def an_append_meanwhile_counts_once(sandbox: Sandbox) -> None:
+    """An append that comes meanwhile counts once"""
+    a_bank_with_history(sandbox)
+    store = EventStore(sandbox.database.connect(), event_types())
+    joins: list[Callable[[], None]] = []
+
+    def append() -> None:
+        number = len(joins) + 3
+        live = EventStore(sandbox.database.connect(), event_types(), [AccountBalances()])
+        events = [opened(f"account-{number}"), deposit(50, f"account-{number}")]
+        joins.append(start(sandbox, live.connection, lambda: live.append(f"account-{number}", events)))
+
+    def watched(kind: type[psycopg.Cursor]) -> type[psycopg.Cursor]:
+        class Watched(kind):  # type: ignore[misc, valid-type]
+            """Has one append come right before the log is looked at for the first time, and one right after."""
+
+            def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+                looks = "events" in str(query) and not joins
+                if looks:
+                    append()
+                result = super().execute(query, *args, **kwargs)
+                if looks:
+                    append()
+                return result
+
+        return Watched
+
+    store.connection.cursor_factory = watched(psycopg.Cursor)
+    store.connection.server_cursor_factory = watched(psycopg.ServerCursor)
+    sandbox.answer(store, AccountBalances())
+    for join in joins:
+        join()
+    expected = {**RIGHT, **{f"account-{number}": (50, 2) for number in range(3, 3 + len(joins))}}
+    found = balances(sandbox)
+    assert found == expected, (
+        "While the rebuild was on its way, appends came to new accounts, right before and right after it looked at the "
+        f"log. Afterwards account_balances should hold {show_all(expected)}. It holds {show_all(found)}. First the lock, "
+        "then the look: LOCK TABLE keeps appends waiting, from before the log is read until the transaction ends."
+    )
+
+
+EXERCISES = (
+    Exercise(
+        id="06.1",
+        title="The balance of every account",
+        minutes=9,
+        difficulty="medium",
+        keeps="account_balances.py",
+        fast_track=True,
+        checks=(
+            an_opened_account_has_a_row,
+            money_goes_in_and_out,
+            the_next_call_goes_on,
+            accounts_do_not_mix,
+            the_version_is_the_last_ones,
+            money_stays_exact,
+        ),
+        hints=(
+            "The same two halves as in `AccountsPerCurrency`: a loop that gathers, and one statement that writes. Gather "
+            "two things for each account: by how much its balance changes, and the version of its last event.",
+            "`changes = defaultdict(Decimal)` and `versions = {}`. In the loop, `match recorded.event:` tells deposits "
+            "from withdrawals, and `versions[recorded.event.account_id] = recorded.version` is for all of them: the last "
+            "one stays.",
+            "The statement takes three arrays of the same length:\n\n```sql\n"
+            "INSERT INTO account_balances AS b (account_id, balance, version)\n"
+            "SELECT * FROM unnest(%s::text[], %s::numeric[], %s::bigint[])\n"
+            "ON CONFLICT (account_id) DO UPDATE\n"
+            "SET balance = b.balance + excluded.balance, version = excluded.version\n```\n\n"
+            "With `accounts = sorted(versions)` they are `accounts`, `[changes[account] for account in accounts]` and "
+            "`[versions[account] for account in accounts]`.",
+        ),
+    ),
+    Exercise(
+        id="06.2",
+        title="The cashiers' dashboard",
+        minutes=10,
+        difficulty="medium",
+        keeps="cashier_dashboard.py",
+        checks=(
+            deposits_count_for_their_cashier,
+            cashiers_do_not_mix,
+            a_cashier_without_deposits_is_shown,
+            the_dashboard_goes_on,
+            whatever_order,
+            two_at_once_lose_nothing,
+            rows_are_changed_in_order,
+        ),
+        hints=(
+            "Gather three things for each cashier: a name, if there is one, a count and a sum. A cashier belongs into the "
+            "table if any of the three knows them.",
+            "`names = {}`, `deposits = Counter()`, `totals = defaultdict(Decimal)`. Then "
+            "`cashiers = sorted(names.keys() | totals.keys())`, and `names.get(cashier)` is None for who has no name yet.",
+            "```sql\n"
+            "INSERT INTO cashier_dashboard AS d (cashier_id, name, deposits, total)\n"
+            "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::numeric[])\n"
+            "ON CONFLICT (cashier_id) DO UPDATE\n"
+            "SET name = coalesce(excluded.name, d.name),\n"
+            "    deposits = d.deposits + excluded.deposits,\n"
+            "    total = d.total + excluded.total\n```",
+        ),
+    ),
+    Exercise(
+        id="06.3",
+        title="One transaction for both",
+        minutes=10,
+        difficulty="hard",
+        keeps="append_and_project.py",
+        given=core_schema(),
+        checks=(
+            both_are_there_at_once,
+            it_takes_part_in_the_callers_transaction,
+            only_new_events_are_projected,
+            a_projection_sees_what_it_handles,
+            a_projection_that_raises_leaves_no_event,
+            a_lost_race_changes_no_row,
+            a_repeated_append_is_projected_once,
+        ),
+        hints=(
+            "All of it goes into `with store.connection.transaction():`. An error that leaves the block undoes what was "
+            "done in it, so there is nothing to catch.",
+            "Append, and keep what `store.append(stream_id, events, **how)` returns. If it is not `.repeated`, read back "
+            "what is new with `store.read_stream(stream_id, from_version=...)`.",
+            "```python\n"
+            "recorded = store.read_stream(stream_id, from_version=appended.version - len(events) + 1)\n"
+            "for projection in projections:\n"
+            "    wanted = projection.wanted(recorded)\n"
+            "    if wanted:\n"
+            "        projection.project(store.connection, wanted)\n```",
+        ),
+    ),
+    Exercise(
+        id="06.4",
+        title="Rebuild",
+        minutes=12,
+        difficulty="hard",
+        keeps="projections.py",
+        given=core_schema(),
+        checks=(
+            wrong_rows_become_right,
+            it_replays_in_log_order,
+            it_works_in_batches,
+            a_rebuild_that_fails_changes_nothing,
+            readers_see_the_old_rows,
+            an_append_that_is_half_done_counts_once,
+            an_append_meanwhile_counts_once,
+        ),
+        hints=(
+            "Four steps in one transaction: lock the table, empty it, open a cursor on the log, and project batch after "
+            "batch. Their order is what the last checks are about.",
+            '`sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(projection.table))` is the '
+            "first statement, and `DELETE FROM {}` the second one.",
+            "```python\n"
+            'with store.connection.cursor("rebuild") as log:\n'
+            "    log.execute(\n"
+            '        "SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at"\n'
+            '        " FROM events WHERE type = ANY (%s) ORDER BY position",\n'
+            "        (store.types.names(projection.handles),),\n"
+            "    )\n"
+            "    while rows := log.fetchmany(500):\n"
+            "        projection.project(store.connection, [store.types.record(row) for row in rows])\n```",
+        ),
+    ),
+)

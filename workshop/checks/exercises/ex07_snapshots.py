@@ -1,0 +1,521 @@
+"""The exercises of notebook 07: start from a snapshot, keep one now and then, and never read one of another shape."""
+
+import builtins
+from collections.abc import Callable
+from dataclasses import field, make_dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import psycopg
+
+from eventstore import EventStore, InvalidArgument, UnknownEventType
+
+from ...bank import BankAccount, event_types, evolve
+from ..exercise import Exercise
+from ..given import core_schema
+from ..sandbox import Sandbox, own_sandbox
+
+
+def moment(version: int) -> datetime:
+    """Return when an event of that version was recorded: one a day, at noon."""
+    return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=version - 1)
+
+
+def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1, stream_id: str = "account-1") -> None:
+    """Store an account that is opened, and gets a deposit of 10 with each further event.
+
+    The first events can be of a type that nobody knows any more: who reads them gets an error.
+    """
+    for version in range(first, length + 1):
+        name = "Forgotten" if version <= forgotten else "AccountOpened" if version == 1 else "DepositRecorded"
+        data = {"account_id": stream_id, "currency": "PLN", "amount": "10", "cashier_id": "cashier-7"}
+        sandbox.execute(
+            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
+            " VALUES (%s, %s, gen_random_uuid(), %s, %s, '{}', %s)",
+            (stream_id, version, name, msgspec.json.encode(data).decode(), moment(version)),
+        )
+
+
+def account(version: int, stream_id: str = "account-1") -> BankAccount:
+    """Return the account of `fill` at a version."""
+    return BankAccount(stream_id, "PLN", Decimal(10 * (version - 1)), "open") if version else BankAccount()
+
+
+def keep(sandbox: Sandbox, version: int, state: object = None, *, stream_id: str = "account-1", **changes: Any) -> None:
+    """Keep a snapshot of `fill` at a version, a right one unless told otherwise."""
+    sandbox.execute(
+        "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state)"
+        " VALUES (%s, %s, 'v1', %s, %s, %s)",
+        (
+            stream_id,
+            changes.get("state_type", "BankAccount"),
+            version,
+            moment(version),
+            msgspec.json.encode(state or account(version, stream_id)).decode(),
+        ),
+    )
+
+
+def the_store(sandbox: Sandbox) -> EventStore:
+    """Return a store on the sandbox's own connection: what it does is rolled back with the check."""
+    return EventStore(sandbox.database.connection, event_types())
+
+
+def read(sandbox: Sandbox, **how: Any) -> tuple[Any, Any]:
+    """Call the answer for account-1, and return the state and the version."""
+    try:
+        returned = sandbox.answer(the_store(sandbox), "account-1", BankAccount(), evolve, **how)
+    except psycopg.ProgrammingError as error:
+        if "forbidden within a Transaction" not in str(error):
+            raise
+        raise AssertionError(
+            f"The caller is inside a transaction of its own, and your function would end it ({error}). "
+            "Leave commit and rollback to the caller."
+        ) from None
+    except AttributeError as error:
+        if "'dict' object" not in str(error):
+            raise
+        raise AssertionError(
+            f"A dict was folded ({error}): the snapshot is JSON, and "
+            "msgspec.json.decode(text, type=type(initial)) makes a BankAccount of it."
+        ) from None
+    assert isinstance(returned, tuple) and len(returned) == 2, (
+        f"The function should return two things, the state and its version. It returned {returned!r}."
+    )
+    return returned
+
+
+def must_be(found: tuple[Any, Any], version: int, story: str) -> None:
+    """Raise AssertionError unless state and version are those of `fill` at a version."""
+    state, at = found
+    assert state == account(version), f"{story} The state should be {account(version)}. Yours: {state!r}."
+    assert at == version, f"{story} The state is right, and its version should be {version}. Yours: {at!r}."
+
+
+# 07.1 aggregate_from_snapshot
+
+
+def without_a_snapshot_all_is_folded(sandbox: Sandbox) -> None:
+    """Without a snapshot the whole stream is folded"""
+    must_be(read(sandbox), 0, "account-1 has no events and no snapshot.")
+    fill(sandbox, 4)
+    must_be(read(sandbox), 4, "account-1 has four events and no snapshot.")
+
+
+def the_tail_is_folded_into_the_snapshot(sandbox: Sandbox) -> None:
+    """With one, its tail is folded into it"""
+    fill(sandbox, 4)
+    keep(sandbox, 2)
+    state, version = read(sandbox)
+    story = (
+        "account-1 has four events, AccountOpened and three deposits of 10, and a snapshot at version 2, balance 10."
+    )
+    balance = getattr(state, "balance", None)
+    assert balance != Decimal(40), (
+        f"{story} You have a balance of 40: event 2 is in the snapshot, and you folded it once more. "
+        "The tail begins at the version after the snapshot's."
+    )
+    assert balance != Decimal(20), (
+        f"{story} You have a balance of 20, the tail alone, or with a hole before it. Start from the snapshot's state, and "
+        "from the version after it."
+    )
+    must_be((state, version), 4, story)
+
+
+def only_the_tail_is_read(sandbox: Sandbox) -> None:
+    """Only the tail is read"""
+    fill(sandbox, 4, forgotten=2)
+    keep(sandbox, 2)
+    try:
+        found = read(sandbox)
+    except UnknownEventType as error:
+        raise AssertionError(
+            "There is a snapshot at version 2, and your function read the events before it all the same (here they are "
+            f"of a type that nobody knows any more: {error}). Reading is what costs the time: "
+            "read_stream(..., from_version=...)."
+        ) from None
+    must_be(found, 4, "There is a snapshot at version 2, and two events after it.")
+
+
+def a_snapshot_can_be_the_end(sandbox: Sandbox) -> None:
+    """A snapshot at the end of the stream is the whole answer"""
+    fill(sandbox, 4)
+    keep(sandbox, 4)
+    must_be(read(sandbox), 4, "The snapshot is at version 4, and nothing comes after it: the tail is empty.")
+
+
+def the_newest_is_taken(sandbox: Sandbox) -> None:
+    """Of several, the newest is taken"""
+    fill(sandbox, 5, forgotten=3)
+    for version in (2, 3, 1):
+        keep(sandbox, version)
+    try:
+        found = read(sandbox)
+    except UnknownEventType:
+        raise AssertionError(
+            "There are snapshots at the versions 1, 2 and 3, and your function started from an older one than it had to: "
+            "ORDER BY version DESC LIMIT 1."
+        ) from None
+    must_be(found, 5, "There are snapshots at the versions 1, 2 and 3.")
+
+
+def other_snapshots_are_passed_over(sandbox: Sandbox) -> None:
+    """Snapshots of other streams, and of other states, are passed over"""
+    fill(sandbox, 3)
+    keep(sandbox, 3, BankAccount("account-2", "PLN", Decimal(999), "open"), stream_id="account-2")
+    state, _ = read(sandbox)
+    assert getattr(state, "account_id", None) != "account-2", (
+        "You asked for account-1 and got account-2, from its snapshot: `WHERE stream_id = ...`."
+    )
+    keep(sandbox, 3, {"lines": 17}, state_type="Statement")
+    state, version = read(sandbox)
+    assert state == account(3), (
+        "The same stream is also folded into another state, a Statement, which has a snapshot of its own. Your function "
+        f"took it for a BankAccount: {state!r}. `AND state_type = ...`, which is type(initial).__name__."
+    )
+    assert version == 3, f"account-1 is at version 3. Yours: {version!r}."
+
+
+def the_past_is_not_read_from_the_future(sandbox: Sandbox) -> None:
+    """A version in the past: no snapshot from after it"""
+    fill(sandbox, 6)
+    for version in (2, 5):
+        keep(sandbox, version)
+    story = "You were asked for version 3, and there are snapshots at the versions 2 and 5."
+    try:
+        found = read(sandbox, to_version=3)
+    except InvalidArgument as error:
+        raise AssertionError(
+            f"{story} You took the one at 5, and then there was no tail to read ({error}). "
+            "A snapshot from after the version asked for does not fit."
+        ) from None
+    assert found[1] not in (5, 6), (
+        f"{story} Your function returned version {found[1]}. A snapshot from after the version asked for does not fit, "
+        "and the tail ends there, too."
+    )
+    must_be(found, 3, story)
+    must_be(read(sandbox, to_version=1), 1, "You were asked for version 1, and the snapshots are at 2 and 5.")
+
+
+def a_moment_is_not_read_from_the_future(sandbox: Sandbox) -> None:
+    """A moment in the past: no snapshot from after it"""
+    fill(sandbox, 6)
+    for version in (2, 5):
+        keep(sandbox, version)
+    story = "You were asked for noon of 3 March: version 3. There are snapshots of the 2nd and of the 5th."
+    state, version = read(sandbox, until=moment(3))
+    assert version != 5, (
+        f"{story} Your function returned version 5, with money in it that was paid in later. "
+        "Compare the snapshot's recorded_at with `until`."
+    )
+    assert version != 6, f"{story} Your function returned version 6: the tail ends at that moment, too."
+    must_be((state, version), 3, story)
+    must_be(read(sandbox, until=moment(0)), 0, "You were asked for a moment before the first event.")
+
+
+def its_own_version_and_moment_fit(sandbox: Sandbox) -> None:
+    """A snapshot of that very version, or moment, fits"""
+    fill(sandbox, 4, forgotten=2)
+    keep(sandbox, 2)
+    for how in ({"to_version": 2}, {"until": moment(2)}):
+        try:
+            found = read(sandbox, **how)
+        except UnknownEventType:
+            name = next(iter(how))
+            raise AssertionError(
+                f"You were asked for version 2 by {name}, and there is a snapshot of just that. Your function passed it "
+                "over and read the stream from its beginning: `<=`, not `<`."
+            ) from None
+        must_be(found, 2, "There is a snapshot of just the version that was asked for.")
+
+
+# 07.2 aggregate_with_snapshots
+
+
+def kept(sandbox: Sandbox) -> list[int]:
+    """Return the versions of the snapshots."""
+    return sandbox.values("SELECT version FROM snapshots ORDER BY version")
+
+
+def a_snapshot_is_kept(sandbox: Sandbox) -> None:
+    """A long tail leaves a snapshot at its end"""
+    fill(sandbox, 10)
+    must_be(read(sandbox, every=10), 10, "account-1 has ten events.")
+    rows = sandbox.execute("SELECT stream_id, state_type, shape, version, state::text FROM snapshots").fetchall()
+    assert len(rows) == 1, f"Ten events were folded with every=10: one snapshot should be there. There are {len(rows)}."
+    assert rows[0][:4] == ("account-1", "BankAccount", "v1", 10), (
+        "The snapshot should have stream_id, state_type, shape and version ('account-1', 'BankAccount', 'v1', 10). "
+        f"It has {rows[0][:4]}."
+    )
+    try:
+        back = msgspec.json.decode(rows[0][4], type=BankAccount)
+    except msgspec.MsgspecError as error:
+        raise AssertionError(
+            f"The snapshot holds {rows[0][4]}, which cannot be read back as a BankAccount ({error}). "
+            "msgspec.json.encode(state).decode() is the text to store."
+        ) from None
+    assert back == account(10), f"The snapshot at version 10 should hold {account(10)}. It holds {back}."
+
+
+def it_carries_the_moment_of_its_event(sandbox: Sandbox) -> None:
+    """Its moment is that of its last event"""
+    fill(sandbox, 10)
+    read(sandbox, every=10)
+    found = sandbox.value("SELECT recorded_at FROM snapshots")
+    assert found == moment(10), (
+        f"The last event in the snapshot was recorded at {moment(10)}, and the snapshot says {found}. Time travel compares "
+        "the moment asked for with this one: it is the event's, tail[-1].recorded_at, not the time of writing."
+    )
+
+
+def a_short_tail_keeps_nothing(sandbox: Sandbox) -> None:
+    """A short tail leaves none"""
+    fill(sandbox, 9)
+    must_be(read(sandbox, every=10), 9, "account-1 has nine events.")
+    assert kept(sandbox) == [], (
+        "Nine events were folded with every=10, and a snapshot was kept all the same. A write on each read costs more than "
+        "it saves."
+    )
+    assert read(sandbox, every=10, until=moment(0)) == (BankAccount(), 0), "Before its first event account-1 is empty."
+
+
+def the_next_one_comes_after_as_many_more(sandbox: Sandbox) -> None:
+    """The next one comes after as many events more"""
+    fill(sandbox, 10)
+    read(sandbox, every=10)
+    fill(sandbox, 19, first=11)
+    must_be(read(sandbox, every=10), 19, "Snapshot at version 10, nine events after it.")
+    assert kept(sandbox) == [10], (
+        f"There was a snapshot at version 10, and nine events after it were folded with every=10. Now there are snapshots "
+        f"at {kept(sandbox)}. What counts is the length of the tail, not of the stream."
+    )
+    fill(sandbox, 20, first=20)
+    for _ in range(2):
+        must_be(read(sandbox, every=10), 20, "Snapshot at version 10, ten events after it.")
+        assert kept(sandbox) == [10, 20], (
+            f"After ten events more there should be snapshots at 10 and 20, not {kept(sandbox)}."
+        )
+
+
+def a_stream_that_was_never_read_gets_one(sandbox: Sandbox) -> None:
+    """A stream that is read late gets one, too"""
+    fill(sandbox, 25)
+    read(sandbox, every=10)
+    assert kept(sandbox) == [25], (
+        f"A stream of 25 events was read for the first time, with every=10. There should be one snapshot, at version 25; "
+        f"there are snapshots at {kept(sandbox) or 'no version'}. Readers do not come at round numbers: ask whether the tail "
+        "has at least so many events."
+    )
+
+
+def the_past_keeps_nothing(sandbox: Sandbox) -> None:
+    """A look into the past leaves none"""
+    fill(sandbox, 30)
+    for how in ({"to_version": 20}, {"until": moment(20)}):
+        must_be(read(sandbox, every=10, **how), 20, f"A look into the past, {next(iter(how))}.")
+        assert kept(sandbox) == [], (
+            f"A look into the past ({next(iter(how))}) kept a snapshot. It would be a right one, but whoever looks at one "
+            "version after the other would leave one at each: keep one only where neither to_version nor until is given."
+        )
+
+
+@own_sandbox
+def two_readers_keep_the_same(sandbox: Sandbox) -> None:
+    """Two readers at once may both want to keep it"""
+    fill(sandbox, 10)
+    first, second = sandbox.store(), sandbox.store()
+
+    @wraps(evolve)
+    def meets_another_reader(state: Any, event: object) -> Any:
+        if state.balance == 80:  # the first reader is at its last event, and the second one is faster
+            sandbox.answer(second, "account-1", BankAccount(), evolve, every=10)
+        return evolve(state, event)
+
+    try:
+        found = sandbox.answer(first, "account-1", BankAccount(), meets_another_reader, every=10)
+    except psycopg.errors.UniqueViolation:
+        raise AssertionError(
+            "Two readers folded the same ten events. The faster one kept its snapshot, and the other one failed with a "
+            "duplicate key, at a mere read. The snapshot it wanted is there: ON CONFLICT DO NOTHING."
+        ) from None
+    must_be(found, 10, "Two readers folded the same ten events.")
+    assert kept(sandbox) == [10], f"Two readers at once left snapshots at {kept(sandbox)}, there should be one, at 10."
+
+
+# 07.3 shape_of
+
+
+def state_class(**fields: Any) -> type:
+    """Make a state's class, of these fields, as a program has it that was loaded anew."""
+    columns = [(name, kind, field(default=None)) for name, kind in fields.items()]
+    return make_dataclass("Account", columns, frozen=True, namespace={"__module__": "bank"})
+
+
+def account_class(**changes: Any) -> type:
+    return state_class(**({"account_id": str, "balance": Decimal, "owner": owner_class()} | changes))
+
+
+def owner_class(**changes: Any) -> type:
+    columns = [(name, kind, field(default=None)) for name, kind in ({"name": str} | changes).items()]
+    return make_dataclass("Owner", columns, frozen=True, namespace={"__module__": "bank"})
+
+
+def a_shape_is_a_text(sandbox: Sandbox) -> None:
+    """A shape is a text, the same each time"""
+    shape = sandbox.answer(BankAccount)
+    assert isinstance(shape, str) and shape, f"shape_of(BankAccount) should return a text. It returned {shape!r}."
+    again = sandbox.answer(BankAccount)
+    assert shape == again, f"Two calls for one class gave two shapes, {shape!r} and {again!r}."
+    assert sandbox.answer(BankAccount, 1) == shape, (
+        "shape_of(BankAccount) and shape_of(BankAccount, 1) are the same shape."
+    )
+
+
+def other_fields_are_another_shape(sandbox: Sandbox) -> None:
+    """Other fields are another shape"""
+    shape = sandbox.answer(account_class())
+    renamed = state_class(account_id=str, available=Decimal, owner=owner_class())
+    assert sandbox.answer(renamed) != shape, (
+        "The field `balance` was renamed to `available`, and the shape is the same. An old snapshot would be read, its "
+        "balance dropped without a word, and the new field filled with its default."
+    )
+    assert sandbox.answer(account_class(limit=Decimal)) != shape, (
+        "A field `limit` was added, and the shape is the same: an old snapshot would be read with the default in it."
+    )
+    fewer = state_class(account_id=str, balance=Decimal)
+    assert sandbox.answer(fewer) != shape, "The field `owner` was removed, and the shape is the same."
+
+
+def another_type_is_another_shape(sandbox: Sandbox) -> None:
+    """A field of another type is another shape"""
+    assert sandbox.answer(account_class(balance=int)) != sandbox.answer(account_class()), (
+        "`balance` was a Decimal and is now an int, and the shape is the same. The types of the fields belong into it, "
+        "not their names alone."
+    )
+
+
+def a_nested_change_is_another_shape(sandbox: Sandbox) -> None:
+    """A change in a nested class is another shape"""
+    nested = account_class(owner=owner_class(street=str))
+    assert sandbox.answer(nested) != sandbox.answer(account_class()), (
+        "An Account has an Owner, and the class Owner got one more field. The shape of Account is the same as before. "
+        "dataclasses.fields() looks one level deep; msgspec.json.schema() describes the nested classes, too."
+    )
+
+
+def a_revision_is_another_shape(sandbox: Sandbox) -> None:
+    """Another revision is another shape"""
+    shapes = {sandbox.answer(account_class(), revision) for revision in (1, 2, 12)}
+    assert len(shapes) == 3, (
+        "The revisions 1, 2 and 12 of one class should be three shapes. "
+        f"There are {len(shapes)}. The fields can stay as they are while `evolve` counts differently."
+    )
+
+
+def a_program_that_starts_again_has_the_same(sandbox: Sandbox) -> None:
+    """A program that starts again finds the same shape"""
+    assert sandbox.answer(account_class()) == sandbox.answer(account_class()), (
+        "The program was started again: the same class, with the same fields, loaded anew. It has another shape, so each "
+        "restart would void all snapshots. Does the shape hold an id() or an address in memory?"
+    )
+    with patch.object(builtins, "hash", _hash_of_another_process(hash)):
+        elsewhere = sandbox.answer(account_class())
+    assert elsewhere == sandbox.answer(account_class()), (
+        "In another process the same class has another shape: Python's hash() of a text differs from process to process. "
+        "hashlib.sha256(...) gives the same in each."
+    )
+
+
+def _hash_of_another_process(hash_here: Callable[[object], int]) -> Callable[[object], int]:
+    return lambda thing: hash_here(thing) ^ 0x5EED
+
+
+EXERCISES = (
+    Exercise(
+        id="07.1",
+        title="A snapshot and its tail",
+        minutes=10,
+        difficulty="medium",
+        keeps="steps/aggregate_from_snapshot.py",
+        given=core_schema(),
+        checks=(
+            without_a_snapshot_all_is_folded,
+            the_tail_is_folded_into_the_snapshot,
+            only_the_tail_is_read,
+            a_snapshot_can_be_the_end,
+            the_newest_is_taken,
+            other_snapshots_are_passed_over,
+            the_past_is_not_read_from_the_future,
+            a_moment_is_not_read_from_the_future,
+            its_own_version_and_moment_fit,
+        ),
+        hints=(
+            "Two steps. A SELECT of one row from `snapshots`, which may find none; then the loop of `aggregate_stream`, "
+            "over the events that come after it.",
+            "The row: `WHERE stream_id = ... AND state_type = ...`, one condition for each end that may be given, "
+            "`ORDER BY version DESC LIMIT 1`. In the tail, `from_version` is the snapshot's version and 1 more; without a "
+            "snapshot the version is 0, and the same sum gives 1.",
+            "```python\n"
+            "if row:\n"
+            "    version, state = row[0], msgspec.json.decode(row[1], type=type(initial))\n"
+            "for recorded in store.read_stream(stream_id, from_version=version + 1, to_version=to_version, until=until):\n"
+            "    state, version = evolve(state, recorded.event), recorded.version\n```\n\n"
+            "and the conditions are `(%(to_version)s::bigint IS NULL OR version <= %(to_version)s)`, and the same with "
+            "`until`, `timestamptz` and `recorded_at`.",
+        ),
+    ),
+    Exercise(
+        id="07.2",
+        title="Keep one now and then",
+        minutes=8,
+        difficulty="medium",
+        keeps="snapshots.py",
+        given=core_schema(),
+        checks=(
+            a_snapshot_is_kept,
+            it_carries_the_moment_of_its_event,
+            a_short_tail_keeps_nothing,
+            the_next_one_comes_after_as_many_more,
+            a_stream_that_was_never_read_gets_one,
+            the_past_keeps_nothing,
+            two_readers_keep_the_same,
+        ),
+        hints=(
+            "One `if` and one INSERT. When is it worth it: what do you know about `tail`, and about the two ends?",
+            "`if len(tail) >= every and to_version is None and until is None:`. The moment is that of the last event, "
+            "`tail[-1].recorded_at`; the state as text is `msgspec.json.encode(state).decode()`.",
+            "```sql\n"
+            "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state)\n"
+            "VALUES (%s, %s, 'v1', %s, %s, %s)\n"
+            "ON CONFLICT DO NOTHING\n```",
+        ),
+    ),
+    Exercise(
+        id="07.3",
+        title="The shape of a state",
+        minutes=8,
+        difficulty="hard",
+        keeps="snapshots.py",
+        checks=(
+            a_shape_is_a_text,
+            other_fields_are_another_shape,
+            another_type_is_another_shape,
+            a_nested_change_is_another_shape,
+            a_revision_is_another_shape,
+            a_program_that_starts_again_has_the_same,
+        ),
+        hints=(
+            "You need a text that says all there is to say about the fields, and then a short fingerprint of it. Which of "
+            "the two tools above does which?",
+            "`msgspec.json.schema(state_type)` is a dict, and `json.dumps(..., sort_keys=True)` makes a text of it. Put the "
+            "revision into what you fingerprint, too.",
+            "```python\n"
+            "description = json.dumps([revision, msgspec.json.schema(state_type)], sort_keys=True)\n"
+            "hashlib.sha256(description.encode()).hexdigest()\n```",
+        ),
+    ),
+)

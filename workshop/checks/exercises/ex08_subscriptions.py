@@ -1,0 +1,827 @@
+"""The exercises of notebook 08: reading the log without skipping, a checkpoint, and a bell."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from eventstore import Log, LogPosition, RecordedEvent
+
+from ...bank import CashierEmployed, event_types
+from ..exercise import Exercise
+from ..given import whole_schema
+from ..sandbox import Sandbox, own_sandbox
+
+# A position that this log would have announced: the lock stands for an append under way.
+ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
+DRAWN = "SELECT last_value - (NOT is_called)::int FROM events_position_seq"
+
+
+def store(sandbox: Sandbox, *streams: str) -> None:
+    """Store a deposit at the end of each of these streams, in this order, as if others had committed them.
+
+    Nothing is announced, so they are settled at once, in the transaction of the check, too.
+    """
+    for stream_id in streams:
+        if stream_id.startswith("cashier"):
+            type, data = "CashierEmployed", '{"cashier_id": "cashier-1", "name": "Anna"}'
+        else:
+            type, data = "DepositRecorded", '{"account_id": "account-1", "amount": "1", "cashier_id": "cashier-1"}'
+        sandbox.execute(
+            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
+            " SELECT %(id)s, count(*) + 1, gen_random_uuid(), %(type)s, %(data)s, '{}', clock_timestamp()"
+            " FROM events WHERE stream_id = %(id)s",
+            {"id": stream_id, "type": type, "data": data},
+        )
+
+
+def from_one(sandbox: Sandbox) -> None:
+    """Let positions begin with 1 again: drawing one is not undone with a transaction, this is."""
+    sandbox.execute("ALTER TABLE events ALTER COLUMN position RESTART")
+
+
+# 08.1 read_log
+
+
+def read_log(sandbox: Sandbox, after: int, max_count: int | None = 100) -> list[int]:
+    """Return the positions that read_log returns."""
+    return sandbox.values("SELECT position FROM read_log(%s, %s)", (after, max_count))
+
+
+def all_streams_are_read(sandbox: Sandbox) -> None:
+    """It reads the events of all streams"""
+    from_one(sandbox)
+    store(sandbox, "account-1", "account-2", "cashier-1")
+    found = sandbox.values("SELECT stream_id FROM read_log(0, 100)")
+    assert sorted(found) == ["account-1", "account-2", "cashier-1"], (
+        "Three streams have an event each, and read_log(0, 100) should return all three. "
+        f"It returned events of {', '.join(sorted(found)) or 'no stream'}."
+    )
+
+
+def in_the_order_of_positions(sandbox: Sandbox) -> None:
+    """They come in the order of their positions"""
+    for position, stream_id in ((3, "account-1"), (1, "account-2"), (4, "account-0"), (2, "account-3")):
+        sandbox.execute(
+            "INSERT INTO events (stream_id, version, position, id, type, data, metadata, recorded_at)"
+            " OVERRIDING SYSTEM VALUE VALUES (%s, 1, %s, gen_random_uuid(), 'X', '{}', '{}', clock_timestamp())",
+            (stream_id, position),
+        )
+    found = read_log(sandbox, 0)
+    assert found == [1, 2, 3, 4], (
+        f"The positions should come as [1, 2, 3, 4]. They came as {found}. Without ORDER BY position, rows come as they "
+        "happen to lie in the table; and moments are no order, for two events can share one, and clocks are set back."
+    )
+
+
+def it_goes_on_after_the_checkpoint(sandbox: Sandbox) -> None:
+    """It goes on after the checkpoint"""
+    from_one(sandbox)
+    store(sandbox, "account-2", "account-2", "account-1", "account-1", "account-2")
+    found = read_log(sandbox, 2)
+    assert 2 not in found, (
+        "The checkpoint is the last position that was handled. read_log(2, 100) returned the event at 2 again: "
+        "position > after."
+    )
+    assert found != [5], (
+        "read_log(2, 100) left out the positions 3 and 4: they are the versions 1 and 2 of their stream. The checkpoint is "
+        "a position, not a version."
+    )
+    assert found == [3, 4, 5], (
+        f"After checkpoint 2 there are the positions 3, 4 and 5. read_log(2, 100) returned {found}."
+    )
+    assert read_log(sandbox, 5) == [], f"After checkpoint 5 there is nothing yet. It returned {read_log(sandbox, 5)}."
+
+
+def no_more_than_asked_for(sandbox: Sandbox) -> None:
+    """It returns no more than max_count"""
+    from_one(sandbox)
+    store(sandbox, *["account-1"] * 5)
+    found = read_log(sandbox, 1, 2)
+    assert found == [2, 3], (
+        f"read_log(1, 2) should return the next two events, at 2 and 3. It returned {found}. LIMIT max_count, behind the "
+        "ORDER BY: the first ones in order, and not any two."
+    )
+
+
+def a_hole_is_stepped_over(sandbox: Sandbox) -> None:
+    """A hole in the positions does not matter"""
+    from_one(sandbox)
+    store(sandbox, "account-1")
+    sandbox.execute("SELECT nextval('events_position_seq') FROM generate_series(1, 10)")
+    store(sandbox, "account-1", "account-1")
+    found = read_log(sandbox, 1, 2)
+    assert found == [12, 13], (
+        "An append that was rolled back has left a hole: the positions are 1, 12 and 13. read_log(1, 2) should return the "
+        f"next two, 12 and 13. It returned {found or 'nothing'}. Count the events, not the positions: LIMIT."
+    )
+
+
+# 08.2 settled_position
+
+
+@contextmanager
+def open_append(sandbox: Sandbox, stream_id: str, events: int = 1) -> Iterator[psycopg.Connection]:
+    """Append on a connection of its own, and roll back at the end.
+
+    Nothing is stored, so nobody needs a new schema afterwards; but positions are drawn, and stay drawn.
+    """
+    with sandbox.database.connect() as connection, connection.transaction(force_rollback=True):
+        append(connection, stream_id, events)
+        yield connection
+
+
+def append(connection: psycopg.Connection, stream_id: str, events: int = 1) -> None:
+    batch = ", ".join(['{"type": "X", "data": {}}'] * events)
+    connection.execute("SELECT FROM append_to_stream(%s, NULL, %s)", (stream_id, f"[{batch}]"))
+
+
+def look(sandbox: Sandbox) -> LogPosition:
+    """Return what settled_position returns."""
+    sandbox.execute("SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '500ms'")
+    try:
+        rows = sandbox.execute("SELECT settled, drawn FROM settled_position()").fetchall()
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+        raise AssertionError(
+            "An append was under way, and settled_position waited for it. It should take no lock, and wait for nobody: look "
+            "at the locks that others hold, in pg_locks."
+        ) from None
+    assert len(rows) == 1, f"settled_position should return one row. It returned {len(rows)}."
+    return LogPosition(*rows[0])
+
+
+def an_empty_log(sandbox: Sandbox) -> None:
+    """In an empty log both positions are 0"""
+    found = look(sandbox)
+    assert found.drawn is not None, (
+        "Nobody has drawn a position yet: drawn should be 0. It is None. Either nothing was put into it, or "
+        "max(position), which is NULL while the table is empty, and after a rollback less than what was drawn. Ask the "
+        "sequence, events_position_seq."
+    )
+    assert found.drawn == 0, (
+        f"Nobody has drawn a position yet: drawn should be 0. It is {found.drawn}. A new sequence says last_value 1 and "
+        "is_called false: last_value - (NOT is_called)::int."
+    )
+    assert found.settled == 0, (
+        f"The log is empty, and settled should be 0. It is {found.settled}. Where no append is open, min(...) is NULL; "
+        "least(...) passes a NULL by."
+    )
+
+
+def from_the_first(sandbox: Sandbox) -> None:
+    """Let positions begin with 1 again, at once and for every connection."""
+    sandbox.execute("SELECT setval('events_position_seq', 1, false)")
+
+
+def nothing_open(sandbox: Sandbox) -> None:
+    """With no append under way, all is settled"""
+    from_the_first(sandbox)
+    store(sandbox, "account-1", "account-2", "account-1")
+    found = look(sandbox)
+    assert found == (3, 3), (
+        "The log holds the positions 1, 2 and 3, and no append is under way: settled and drawn should both be 3. "
+        f"settled is {found.settled}, drawn is {found.drawn}."
+    )
+
+
+def an_open_append_holds_back(sandbox: Sandbox) -> None:
+    """An append under way holds the reader back"""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    with open_append(sandbox, "account-2", events=2):
+        store(sandbox, "account-1")  # and one that is done already
+        sandbox.execute("SELECT nextval('events_position_seq')")  # and one that came to nothing
+        found = look(sandbox)
+    story = (
+        "Position 1 is committed, an open append has drawn 2 and 3, 4 is committed, and the append that drew 5 was rolled "
+        "back."
+    )
+    assert found.drawn == 5, (
+        f"{story} drawn should be 5, and it is {found.drawn}. The sequence knows; the table shows only what is committed."
+    )
+    assert found.settled == 1, f"{story} The open one announced 1, so settled should be 1. It is {found.settled}."
+
+
+def the_lowest_counts(sandbox: Sandbox) -> None:
+    """Of several appends under way, the lowest counts"""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    with (
+        open_append(sandbox, "account-2") as first,
+        open_append(sandbox, "account-3"),
+        open_append(sandbox, "account-4"),
+    ):
+        append(first, "account-5")  # one that announced early appends once more
+        found = look(sandbox)
+    assert found.settled == 1, (
+        "Three appends are under way. They announced 1, 2 and 3, so settled should be 1, the lowest. "
+        f"It is {found.settled}."
+    )
+
+
+def a_hole_stalls_nobody(sandbox: Sandbox) -> None:
+    """An append that was rolled back stalls nobody"""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    with open_append(sandbox, "account-2"):
+        pass
+    store(sandbox, "account-1")
+    found = look(sandbox)
+    assert found == (3, 3), (
+        "The positions 1 and 3 are committed. The append that drew 2 was rolled back, and nothing will ever be there: "
+        f"settled and drawn should both be 3. settled is {found.settled}, drawn is {found.drawn}. Ask who is open and what "
+        "was drawn, not which events are there."
+    )
+
+
+def others_do_not_count(sandbox: Sandbox) -> None:
+    """Locks that are no announcement in this log do not count"""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    log = "'events'::regclass::oid::bigint"
+    strangers = {
+        "Somebody is appending to another log in this database. Its announcements carry another log's number: "
+        "classid::bigint >> 16": f"SELECT pg_advisory_xact_lock_shared((({log} + 1) << 48) | 0)",
+        "Another program holds an advisory lock of two numbers. PostgreSQL marks those with objsubid 2, and ours with 1": (
+            f"SELECT pg_advisory_xact_lock_shared((({log} & 65535) << 16)::bit(32)::int, 0)"
+        ),
+        "Somebody is appending in another database of this server, to a log of the same number. pg_locks shows all "
+        "databases": (
+            f"SET LOCAL search_path = {sandbox.database.schema}, pg_catalog; CREATE VIEW pg_locks AS"
+            " SELECT locktype, 1::oid AS database, relation, page, tuple, virtualxid, transactionid, classid, objid,"
+            " objsubid, virtualtransaction, pid, mode, granted, fastpath, waitstart FROM pg_catalog.pg_locks;"
+            f" SELECT pg_advisory_xact_lock_shared(({log} << 48) | 0)"
+        ),
+    }
+    for story, lock in strangers.items():
+        with sandbox.database.connection.transaction(force_rollback=True):
+            sandbox.execute(lock)
+            found = look(sandbox)
+        assert found.settled == 1, (
+            f"{story}. Here no append is under way, so settled should be 1. It is {found.settled}. "
+            "The WHERE in the text above picks the right ones."
+        )
+
+
+def the_sequence_first(sandbox: Sandbox) -> None:
+    """An append that begins between the two looks is not passed by"""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    # A pg_locks of this sandbox: right after somebody has looked at it, an append begins. Nobody needs luck for that.
+    sandbox.execute(f"""
+        SET LOCAL search_path = {sandbox.database.schema}, pg_catalog;
+        CREATE FUNCTION look_and_then() RETURNS SETOF pg_catalog.pg_locks LANGUAGE plpgsql AS $$
+        BEGIN
+            RETURN QUERY SELECT * FROM pg_catalog.pg_locks;
+            PERFORM append_to_stream('account-2', NULL, '[{{"type": "X", "data": {{}}}}]');
+        END
+        $$;
+        CREATE VIEW pg_locks AS SELECT * FROM look_and_then();
+    """)
+    found = look(sandbox)
+    assert found.settled == 1, (
+        "Position 1 is committed. Right after your function had looked at pg_locks, an append began: it drew 2, and is "
+        f"still open. settled should be 1, and it is {found.settled}: your function looked at the sequence after that, and "
+        "its reader would pass 2 by for ever. First see which positions there are, then which of them are open."
+    )
+
+
+# 08.3 handle_next
+
+Call = list[int]  # the positions of the events that the handler was given
+
+
+class Handled:
+    """A handler that takes notes, in Python and in a table."""
+
+    def __init__(self, sandbox: Sandbox):
+        self.calls: list[Call] = []
+        sandbox.execute("CREATE TABLE IF NOT EXISTS handled (position bigint)")
+
+    def __call__(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        positions = [recorded.position for recorded in events]
+        self.calls.append(positions)
+        connection.execute("INSERT INTO handled SELECT unnest(%s::bigint[])", (positions,))
+
+
+def a_reader(sandbox: Sandbox, *streams: str, checkpoint: int = 0) -> Handled:
+    """Store events of these streams, and a checkpoint under the name `report`; return a handler."""
+    sandbox.execute("INSERT INTO subscriptions VALUES ('neighbour', 0), ('report', %s)", (checkpoint,))
+    from_one(sandbox)
+    store(sandbox, *streams)
+    return Handled(sandbox)
+
+
+def handle_next(sandbox: Sandbox, handler: Any, size: int = 100, log: Log | None = None, **wanted: Any) -> Any:
+    log = log or Log(sandbox.database.connection, event_types())
+    return sandbox.answer(log, "report", handler, size, **wanted)
+
+
+def checkpoint(sandbox: Sandbox, name: str = "report") -> int:
+    return sandbox.value("SELECT checkpoint FROM subscriptions WHERE name = %s", (name,))
+
+
+ACCOUNTS = ["account-1", "account-2", "account-1"]
+
+
+def the_next_events_are_handled(sandbox: Sandbox) -> None:
+    """The handler gets the next events"""
+    handler = a_reader(sandbox, *ACCOUNTS, checkpoint=1)
+    handle_next(sandbox, handler)
+    assert handler.calls == [[2, 3]], (
+        "The checkpoint was 1 and the log holds the positions 1, 2 and 3. The handler should be called once, with the "
+        f"events at 2 and 3. It was called with {handler.calls or 'nothing'}."
+    )
+
+
+def the_checkpoint_moves(sandbox: Sandbox) -> None:
+    """The checkpoint moves behind them"""
+    handler = a_reader(sandbox, *ACCOUNTS)
+    returned = handle_next(sandbox, handler)
+    assert checkpoint(sandbox) == 3, (
+        f"The events up to position 3 were handled, and the table says checkpoint {checkpoint(sandbox)}: "
+        "UPDATE subscriptions."
+    )
+    assert checkpoint(sandbox, "neighbour") == 0, (
+        "Another reader, `neighbour`, has a checkpoint in the table too, and it was moved: WHERE name = ..."
+    )
+    assert returned == 3, f"handle_next should return the new checkpoint, 3. It returned {returned!r}."
+    store(sandbox, "account-1")
+    handle_next(sandbox, handler)
+    assert handler.calls == [[1, 2, 3], [4]], (
+        f"One more event came, at 4. The second call should hand on that one alone; the calls were {handler.calls}."
+    )
+
+
+def no_more_than_size(sandbox: Sandbox) -> None:
+    """No more than size at a time, and none is lost"""
+    handler = a_reader(sandbox, *["account-1"] * 5)
+    returned = [handle_next(sandbox, handler, 2) for _ in range(3)]
+    assert handler.calls == [[1, 2], [3, 4], [5]], (
+        "The log holds five events, and handle_next was called three times with size 2. The handler should see [1, 2], "
+        f"[3, 4] and [5]. It saw {handler.calls}. Where the batch is full there may be more: the checkpoint is then the "
+        "position of its last event."
+    )
+    assert returned == [2, 4, 5], f"The checkpoints after these calls are 2, 4 and 5. Yours were {returned}."
+
+
+def nothing_new(sandbox: Sandbox) -> None:
+    """Where nothing is new, the handler is left in peace"""
+    handler = a_reader(sandbox, *ACCOUNTS, checkpoint=3)
+    returned = handle_next(sandbox, handler)
+    assert handler.calls == [], (
+        f"There was no event after the checkpoint, and the handler was called with {handler.calls}."
+    )
+    assert returned == checkpoint(sandbox) == 3, (
+        f"Nothing was new, and the checkpoint stays 3. You returned {returned!r}, and the table says {checkpoint(sandbox)}."
+    )
+
+
+def others_are_passed_by(sandbox: Sandbox) -> None:
+    """What it does not want is passed by for good"""
+    handler = a_reader(sandbox, "cashier-1", "account-1", "account-1")
+    returned = handle_next(sandbox, handler, event_types=(CashierEmployed,))
+    assert handler.calls == [[1]], (
+        "The reader wants CashierEmployed alone, which is at position 1. Its handler was called with "
+        f"{handler.calls or 'nothing'}. Pass **wanted on to read_all."
+    )
+    assert returned == checkpoint(sandbox) == 3, (
+        "The reader wants CashierEmployed alone, and there was no more of it: everything up to 3 is done with. "
+        f"The checkpoint should be 3. The table says {checkpoint(sandbox)}, and you returned {returned!r}. With any other, this "
+        "reader would read through all that it does not want again and again, every time it looks."
+    )
+    store(sandbox, "account-1", "account-2")
+    returned = handle_next(sandbox, handler, event_types=(CashierEmployed,))
+    assert checkpoint(sandbox) == 5, (
+        "Then two deposits came, at 4 and 5. Nothing was wanted, and the checkpoint in the table is still "
+        f"{checkpoint(sandbox)}. Move it to the settled position even when the handler had nothing to do."
+    )
+    assert returned == 5, (
+        "Then two deposits came, at 4 and 5. The checkpoint in the table is 5, as it should be, but you returned "
+        f"{returned!r}. Return what is stored."
+    )
+
+
+def an_append_under_way_is_waited_for(sandbox: Sandbox) -> None:
+    """It stops where an append is under way"""
+    handler = a_reader(sandbox, *ACCOUNTS)
+    with sandbox.database.connection.transaction(force_rollback=True):
+        sandbox.execute(ANNOUNCE, (1,))
+        returned = handle_next(sandbox, handler)
+        found = checkpoint(sandbox)
+    assert handler.calls == [[1]] and returned == found == 1, (
+        "An append was under way that had announced position 1, so the log is settled up to 1. The handler should get the "
+        f"event at 1, and the checkpoint should be 1. The handler got {handler.calls or 'nothing'}, and the checkpoint "
+        f"is {found}. `drawn` is what was drawn, `settled` is what can be read."
+    )
+
+
+def the_checkpoint_never_goes_back(sandbox: Sandbox) -> None:
+    """The checkpoint never goes back"""
+    handler = a_reader(sandbox, *ACCOUNTS, checkpoint=3)
+    sandbox.execute(ANNOUNCE, (1,))
+    returned = handle_next(sandbox, handler)
+    story = (
+        "The checkpoint was 3. Then somebody announced position 1, late: they had looked long before they announced. So "
+        "settled was 1 for a moment."
+    )
+    assert checkpoint(sandbox) == 3, (
+        f"{story} Your checkpoint went to {checkpoint(sandbox)}. The events at 2 and 3 would be handled twice. Never move it "
+        "back: max(checkpoint, settled)."
+    )
+    assert returned == 3, (
+        f"{story} The checkpoint stayed at 3, as it should, but you returned {returned!r}. Return what is stored."
+    )
+
+
+class Busy(Log):
+    """A log to which somebody else appends right after each look at it."""
+
+    sandbox: Sandbox
+
+    def settled_position(self) -> LogPosition:
+        found = super().settled_position()
+        store(self.sandbox, "account-7")
+        return found
+
+    def read_all(self, **how: Any) -> list[RecordedEvent]:
+        found = super().read_all(**how)
+        store(self.sandbox, "account-8")
+        return found
+
+
+def an_append_meanwhile_is_not_skipped(sandbox: Sandbox) -> None:
+    """An append that comes meanwhile is not skipped"""
+    handler = a_reader(sandbox, *ACCOUNTS)
+    busy = Busy(sandbox.database.connection, event_types())
+    busy.sandbox = sandbox
+    handle_next(sandbox, handler, log=busy)
+    handle_next(sandbox, handler)
+    handled = [position for call in handler.calls for position in call]
+    assert handled == list(range(1, sandbox.value(DRAWN) + 1)), (
+        "An event was appended right after each of your looks at the log. Then handle_next was called again, with nobody "
+        f"else there. Each position from 1 to {sandbox.value(DRAWN)} should have been handled once. They were {handled}. Ask "
+        "for the settled position first, and read up to that one, `up_to=`; what comes later is for the next call."
+    )
+
+
+class Broken(Exception):
+    """What a handler raises."""
+
+
+def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
+    """A handler that raises leaves everything as it was"""
+    handler = a_reader(sandbox, *ACCOUNTS)
+
+    def failing(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        handler(connection, events)
+        raise Broken("the printer is out of paper")
+
+    try:
+        handle_next(sandbox, failing)
+    except Broken:
+        pass
+    else:
+        raise AssertionError(
+            "The handler raised an error, and handle_next returned as if nothing had happened. Whoever runs it must know: "
+            "let the error go to the caller."
+        )
+    assert checkpoint(sandbox) == 0, (
+        f"The handler raised an error, and the checkpoint is {checkpoint(sandbox)}: these events will never be handled. "
+        "The checkpoint moves after the handler, in the same transaction."
+    )
+    written = sandbox.values("SELECT position FROM handled")
+    assert written == [], (
+        f"The handler wrote about the events {written} and then raised an error. What it wrote is still there, and the "
+        "checkpoint is 0: it will be written twice. Call the handler inside the transaction."
+    )
+
+
+@own_sandbox
+def both_or_none(sandbox: Sandbox) -> None:
+    """What the handler wrote and the checkpoint commit together"""
+    handler = a_reader(sandbox, *ACCOUNTS)
+    sandbox.execute("""
+        CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'the power went out'; END $$;
+        CREATE TRIGGER crash BEFORE UPDATE ON subscriptions FOR EACH ROW EXECUTE FUNCTION crash();
+    """)
+    try:
+        handle_next(sandbox, handler)
+    except psycopg.errors.RaiseException:
+        pass
+    else:
+        raise AssertionError(
+            "Moving the checkpoint failed in the database, and handle_next returned as if nothing had happened."
+        )
+    written = sandbox.values("SELECT position FROM handled")
+    assert written == [], (
+        "The power went out when the checkpoint was about to move. It is where it was, 0, and what the handler wrote about "
+        f"the events {written} is there: after the restart they are written a second time. One transaction, around both."
+    )
+
+
+@own_sandbox
+def two_workers_take_turns(sandbox: Sandbox) -> None:
+    """Two workers under one name take turns"""
+    handler = a_reader(sandbox, *ACCOUNTS)
+    other = Log(sandbox.database.connect(lock_timeout="2s"), event_types())
+    started: list[threading.Thread] = []
+    raised: list[Exception] = []
+
+    def second() -> None:
+        try:
+            sandbox.answer(other, "report", handler, 2)
+        except Exception as error:
+            raised.append(error)
+
+    def first(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        handler(connection, events)
+        started.append(threading.Thread(target=second, daemon=True))
+        started[0].start()
+        watcher, deadline = sandbox.database.connect(), time.monotonic() + 1
+        waits = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+        while started[0].is_alive() and time.monotonic() < deadline:
+            if watcher.execute(waits, (other.connection.info.backend_pid,)).fetchone()[0]:
+                break
+            time.sleep(0.002)
+
+    handle_next(sandbox, first, 2)
+    started[0].join(timeout=3)
+    for error in raised:
+        raise error
+    assert handler.calls == [[1, 2], [3]], (
+        "Two workers read under one name. While the first was handling [1, 2], the second one came. It should wait, and "
+        f"then go on with [3]. The calls were {handler.calls}. The look at the checkpoint must be a lock as well: "
+        "SELECT ... FOR UPDATE."
+    )
+
+
+# 08.4 follow
+
+CHANNEL = "till-7"
+RING = f'NOTIFY "{CHANNEL}"'
+
+
+class Over(Exception):
+    """Ends a `follow` that has not ended by itself."""
+
+
+class Follower:
+    """Runs the learner's `follow` in a thread, notes its steps, and ends it if it does not.
+
+    Attributes:
+        steps: how often step() was called.
+        looks: how often stopped() was called.
+        steps_in_time: how often step() was called before stopped() said True.
+    """
+
+    def __init__(self, sandbox: Sandbox, step: Callable[["Follower"], bool], stopped: Callable[["Follower"], bool]):
+        self.sandbox = sandbox
+        self.steps = self.looks = self.steps_in_time = 0
+        self._step, self._stopped = step, stopped
+        self._begin, self._told, self._over = 0.0, False, False
+        self._raised: list[BaseException] = []
+        self.connection = sandbox.database.connect()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self._begin
+
+    def ring(self) -> None:
+        self._elsewhere(RING)
+
+    def _elsewhere(self, query: str) -> None:
+        with self.sandbox.database.connect() as connection:
+            connection.execute(query)
+
+    def run(self) -> "Follower":
+        """Run it to its end, a second at most."""
+        thread = threading.Thread(target=self._follow, daemon=True)
+        self._begin = time.monotonic()
+        thread.start()
+        thread.join(timeout=1)
+        late = thread.is_alive()
+        self._over = True
+        if late:
+            self._elsewhere(f"SELECT pg_terminate_backend({self.connection.info.backend_pid})")
+            thread.join(timeout=1)
+        self.connection.close()
+        assert not late, (
+            f"stopped() says True, and follow has not ended. It called step() {self.steps} times and stopped() {self.looks} "
+            "times. Wait a moment at a time, notifies(timeout=0.05, stop_after=1), and ask stopped() in between."
+        )
+        for error in self._raised:
+            raise error
+        return self
+
+    def _follow(self) -> None:
+        try:
+            self.sandbox.answer(self.connection, CHANNEL, self._count_step, self._count_look)
+        except Exception as error:
+            self._raised.append(error)
+
+    def _count_step(self) -> bool:
+        if self._over:
+            raise Over
+        self.steps += 1
+        if not self._told:
+            self.steps_in_time += 1
+        return self._step(self)
+
+    def _count_look(self) -> bool:
+        if self._over:
+            raise Over
+        self.looks += 1
+        if stopped := self._stopped(self):
+            self._told = True
+        return stopped
+
+
+def it_looks_at_once(sandbox: Sandbox) -> None:
+    """It looks at once"""
+    follower = Follower(sandbox, lambda it: False, lambda it: it.steps >= 1 or it.seconds > 0.2).run()
+    assert follower.steps_in_time >= 1, (
+        "Events may have come before anybody listened, and nobody rings for them again. So call step() right at the "
+        "beginning. Yours waited for a notification first."
+    )
+
+
+def until_there_is_no_more(sandbox: Sandbox) -> None:
+    """It goes on until there is no more"""
+    follower = Follower(sandbox, lambda it: it.steps < 4, lambda it: it.steps >= 4 or it.seconds > 0.2).run()
+    assert follower.steps == 4, (
+        "step() said three times that there may be more, and then that there is not. It should be called four times, one "
+        f"after the other. Yours was called {follower.steps} times: while step(): pass."
+    )
+
+
+def a_notification_wakes_it(sandbox: Sandbox) -> None:
+    """A notification wakes it, for as long as there is more"""
+    follower = Follower(sandbox, lambda it: it.steps in (2, 3), lambda it: it.steps >= 4 or it.seconds > 0.4)
+    threading.Timer(0.02, follower.ring).start()
+    follower.run()
+    assert follower.steps >= 2, (
+        "step() said that there was no more. Then somebody rang, and step() was not called again within 0.4 seconds. "
+        "LISTEN on the channel, and wait with connection.notifies(timeout=0.05, stop_after=1)."
+    )
+    assert follower.steps >= 4, (
+        "One notification can stand for many events. After it, step() said twice that there may be more, and it should "
+        f"have been called again each time: four times in all. It was called {follower.steps} times."
+    )
+
+
+def listen_before_the_first_look(sandbox: Sandbox) -> None:
+    """What comes during the first look is heard"""
+
+    def step(it: Follower) -> bool:
+        if it.steps == 1:
+            it.ring()  # the look is over, and something happened
+        return False
+
+    follower = Follower(sandbox, step, lambda it: it.steps >= 2 or it.seconds > 0.3).run()
+    assert follower.steps >= 2, (
+        "While step() was called for the first time, an event came in, too late for that look, and somebody rang. step() "
+        "was not called again: nobody was listening yet. First LISTEN, then look."
+    )
+
+
+def it_ends_when_told(sandbox: Sandbox) -> None:
+    """It ends when it is told to, in the middle of a wait"""
+    Follower(sandbox, lambda it: False, lambda it: it.seconds > 0.02).run()
+
+
+def while_idle_it_does_nothing(sandbox: Sandbox) -> None:
+    """While nobody rings, it does nothing"""
+
+    def stopped(it: Follower) -> bool:  # one who polls may ask twice between two looks, or wait longer than told
+        return it.looks >= 4 and it.seconds > 0.08 or it.seconds > 0.4
+
+    follower = Follower(sandbox, lambda it: False, stopped).run()
+    assert follower.steps == 1, (
+        f"Nobody rang, and step() was called {follower.steps} times. That is polling: every look is a question to the "
+        "database, from every reader, day and night. When the wait ends without a notification, ask stopped() and wait on."
+    )
+
+
+EXERCISES = (
+    Exercise(
+        id="08.1",
+        title="Read the log",
+        minutes=5,
+        difficulty="easy",
+        keeps="steps/read_log.sql",
+        given=whole_schema(),
+        checks=(
+            all_streams_are_read,
+            it_goes_on_after_the_checkpoint,
+            in_the_order_of_positions,
+            no_more_than_asked_for,
+            a_hole_is_stepped_over,
+        ),
+        hints=(
+            "It is one SELECT on `events`. Three things make it a page of the log: where it begins, in which order, and "
+            "how much of it.",
+            "Where it begins is `WHERE position > after`, without the checkpoint itself. The order is that of `position`.",
+            "```sql\nSELECT *\nFROM events\nWHERE position > after\nORDER BY position\nLIMIT max_count\n```",
+        ),
+    ),
+    Exercise(
+        id="08.2",
+        title="How far the log is settled",
+        minutes=12,
+        difficulty="hard",
+        keeps="schema/70_settled_position.sql",
+        given=tuple(name for name in whole_schema() if name < "50" or name[:2] in ("80", "82")),
+        checks=(
+            an_empty_log,
+            nothing_open,
+            an_open_append_holds_back,
+            the_lowest_counts,
+            a_hole_stalls_nobody,
+            others_do_not_count,
+            the_sequence_first,
+        ),
+        hints=(
+            "Two looks, two statements. Ask of each order: what if an append begins right after the first look, and draws "
+            "a position before the second one?",
+            "The sequence comes first: what is drawn after that is none of our business. Put it into `drawn`: "
+            "`SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;`",
+            "The second look is the query on `pg_locks` from above, with `min(...)` around the announced position. No row "
+            "means that no append is open: `min` is NULL then, and `least(drawn, NULL)` is `drawn`.",
+            "```sql\n"
+            "SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n\n"
+            "SELECT least(drawn, min((classid::bigint & 65535) << 32 | objid::bigint)) INTO settled\n"
+            "FROM pg_locks\n"
+            "WHERE ... ;  -- as above\n```",
+        ),
+    ),
+    Exercise(
+        id="08.3",
+        title="Handle, and move the checkpoint",
+        minutes=10,
+        difficulty="medium",
+        keeps="reader.py",
+        given=tuple(name for name in whole_schema() if name < "30" or name[:2] in ("70", "72", "80")),
+        checks=(
+            the_next_events_are_handled,
+            the_checkpoint_moves,
+            no_more_than_size,
+            nothing_new,
+            others_are_passed_by,
+            an_append_under_way_is_waited_for,
+            the_checkpoint_never_goes_back,
+            an_append_meanwhile_is_not_skipped,
+            a_handler_that_raises_changes_nothing,
+            both_or_none,
+            two_workers_take_turns,
+        ),
+        hints=(
+            "All of it goes into `with log.connection.transaction():`, in the order of the list above. An error that leaves "
+            "the block undoes everything in it, so there is nothing to catch.",
+            'The checkpoint: `(checkpoint,) = log.connection.execute("SELECT checkpoint FROM subscriptions WHERE name = %s '
+            'FOR UPDATE", (name,)).fetchone()`. Then `settled = log.settled_position().settled`, and then read up to it.',
+            "Where to? A full batch ends at its last event, and there may be more. One that is not full has come to the "
+            "settled position, and whatever is missing was not wanted.",
+            "```python\n"
+            "events = log.read_all(after=checkpoint, limit=size, up_to=settled, **wanted)\n"
+            "if events:\n"
+            "    handler(log.connection, events)\n"
+            "reached = events[-1].position if len(events) == size else max(checkpoint, settled)\n```\n\n"
+            "and an UPDATE of `subscriptions` with `reached`, which is also what to return.",
+        ),
+    ),
+    Exercise(
+        id="08.4",
+        title="Sleep until the bell rings",
+        minutes=8,
+        difficulty="medium",
+        keeps="follow.py",
+        checks=(
+            it_looks_at_once,
+            until_there_is_no_more,
+            a_notification_wakes_it,
+            listen_before_the_first_look,
+            it_ends_when_told,
+            while_idle_it_does_nothing,
+        ),
+        hints=(
+            "One statement comes before everything else: `LISTEN`. Then a loop until `stopped()`, with two things in it: "
+            "look until there is no more, and wait until somebody rings.",
+            "The wait is a loop of its own. `notifies(timeout=0.05, stop_after=1)` yields one notification, or ends with "
+            "none after 0.05 seconds. None: ask `stopped()`, and wait on. One: leave the loop, and look.",
+            "`any(connection.notifies(timeout=0.05, stop_after=1))` is True if somebody rang.",
+            "```python\n"
+            "while not stopped():\n"
+            "    while step():\n"
+            "        pass\n"
+            "    while not stopped():\n"
+            "        if any(connection.notifies(timeout=0.05, stop_after=1)):\n"
+            "            break\n```",
+        ),
+    ),
+)

@@ -1,0 +1,535 @@
+"""The exercises of notebook 09: a stream moves into the archive, and the books of a year are closed."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from eventstore import EventStore, RecordedEvent, WrongExpectedVersion
+
+from ...bank import AccountClosed, AccountOpened, CashWithdrawn, CommandRefused, DepositRecorded
+from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
+from ..exercise import Exercise
+from ..given import whole_schema
+from ..sandbox import Sandbox, own_sandbox
+
+WRONG_EXPECTED_VERSION = "ES001"
+FACTS_STAY = "ES002"
+STREAM_ARCHIVED = "ES003"
+NULL_NOT_ALLOWED = "22004"
+
+# 09.1 archive_stream
+
+
+def append(*types: str, stream_id: str = "account-1") -> str:
+    """Return the SQL that appends events, whatever the version."""
+    events = ", ".join(f'{{"type": "{type}", "data": {{}}}}' for type in types)
+    return f"SELECT version FROM append_to_stream('{stream_id}', NULL, '[{events}]')"
+
+
+def two_accounts(sandbox: Sandbox) -> None:
+    """Store four events of two accounts, mixed: account-1 has three of them, at the positions 1, 3 and 4."""
+    for statement in (
+        append("AccountOpened"),
+        append("AccountOpened", stream_id="account-2"),
+        append("DepositRecorded", "AccountClosed"),
+    ):
+        sandbox.execute(statement)
+
+
+def archive(stream_id: str = "account-1", expected: int | None = None) -> str:
+    """Return the SQL that calls the answer."""
+    last = "" if expected is None else f", expected_version => {expected}"
+    return f"SELECT archive_stream('{stream_id}'{last})"
+
+
+def archived(sandbox: Sandbox, stream_id: str = "account-1", expected: int | None = None) -> Any:
+    """Call the answer; return what it returns."""
+    try:
+        return sandbox.value(archive(stream_id, expected))
+    except psycopg.Error as error:
+        if error.sqlstate != FACTS_STAY:
+            raise
+        raise AssertionError(
+            f"PostgreSQL says: {error.diag.message_primary}. The door lets events out of `events` only when the archive "
+            "holds each of them, unchanged, position and all: first INSERT INTO archived_events SELECT *, then DELETE, "
+            "and both for the same events. It also refuses a DELETE that meets no event at all."
+        ) from None
+
+
+def versions(sandbox: Sandbox, table: str, stream_id: str = "account-1") -> list[int]:
+    return sandbox.values(f"SELECT version FROM {table} WHERE stream_id = %s ORDER BY version", (stream_id,))
+
+
+def events_are_moved_as_they_were(sandbox: Sandbox) -> None:
+    """Its events are in the archive, as they were, and nowhere else"""
+    two_accounts(sandbox)
+    of_account_1 = "SELECT * FROM {} WHERE stream_id = 'account-1' ORDER BY version"
+    before = sandbox.execute(of_account_1.format("events")).fetchall()
+    archived(sandbox)
+    after = sandbox.execute(of_account_1.format("archived_events")).fetchall()
+    assert after == before, (
+        f"account-1 had the versions 1, 2, 3, and archived_events holds the versions {versions(sandbox, 'archived_events')}"
+        f"{', but not with the same values' if len(after) == len(before) else ''}. "
+        "INSERT INTO archived_events SELECT * FROM events e WHERE ... takes each event as it is."
+    )
+    left = versions(sandbox, "events")
+    assert not left, (
+        f"account-1 is in the archive, and events still holds its versions {left}. The log shows them twice now: what "
+        "was copied has to go, DELETE FROM events e WHERE ..."
+    )
+
+
+def it_returns_how_many(sandbox: Sandbox) -> None:
+    """It returns how many events were moved"""
+    two_accounts(sandbox)
+    sandbox.execute("INSERT INTO snapshots VALUES ('account-1', 'BankAccount', 'v1', 2, now(), '{}')")
+    returned = archived(sandbox)
+    assert returned == 3, (
+        f"account-1 had 3 events, and the function returned {returned!r}. GET DIAGNOSTICS moved = ROW_COUNT counts the "
+        "rows of the statement right before it."
+    )
+
+
+def another_stream_is_untouched(sandbox: Sandbox) -> None:
+    """Another stream is untouched"""
+    two_accounts(sandbox)
+    archived(sandbox)
+    found = versions(sandbox, "events", "account-2"), versions(sandbox, "archived_events", "account-2")
+    assert found == ([1], []), (
+        f"account-1 was archived. Of account-2, events holds the versions {found[0]}, and archived_events {found[1]}; it "
+        "should be as before, [1] and []. Does a statement lack its WHERE?"
+    )
+    assert sandbox.value("SELECT archived_at FROM streams WHERE id = 'account-2'") is None, (
+        "account-1 was archived, and the row of account-2 says archived_at, too: the UPDATE needs its WHERE."
+    )
+
+
+def the_stream_refuses_appends(sandbox: Sandbox) -> None:
+    """The stream says that it is archived, and refuses appends"""
+    two_accounts(sandbox)
+    archived(sandbox)
+    info = sandbox.execute("SELECT version, archived_at FROM streams WHERE id = 'account-1'").fetchone()
+    assert info is not None, (
+        "The row of account-1 is gone from streams. It has to stay: it says that the stream is archived, and without it "
+        "the next append begins a second account-1, at version 1."
+    )
+    assert info[1] is not None, (
+        "account-1 is in the archive, and its row in streams says archived_at NULL, as if it were live. The next append "
+        "would store version 4 in events, away from the rest: UPDATE streams s SET archived_at = clock_timestamp()."
+    )
+    assert info[0] == 3, f"Archiving adds no event: account-1 stays at version 3. Its row says {info[0]}."
+    error = sandbox.refused(append("DepositRecorded"))
+    assert error is not None and error.sqlstate == STREAM_ARCHIVED, "An append to the archived account-1 went through."
+
+
+def twice_moves_nothing_more(sandbox: Sandbox) -> None:
+    """Archived twice, it moves nothing more"""
+    two_accounts(sandbox)
+    archived(sandbox)
+    since = sandbox.value("SELECT archived_at FROM streams WHERE id = 'account-1'")
+    try:
+        returned = archived(sandbox)
+    except AssertionError:
+        raise AssertionError(
+            "account-1 was archived a second time, and the function ran into the door: there was nothing left to delete. "
+            "Whoever asks twice has got what they want: do the moving only where stream.archived_at IS NULL, and "
+            "return 0 otherwise."
+        ) from None
+    assert returned == 0, f"account-1 was archived already. The second call moves 0 events; it returned {returned!r}."
+    assert sandbox.value("SELECT archived_at FROM streams WHERE id = 'account-1'") == since, (
+        "The second call changed archived_at. The stream has been in the archive since the first one."
+    )
+
+
+def an_expected_version_is_compared(sandbox: Sandbox) -> None:
+    """An expected version is compared"""
+    two_accounts(sandbox)
+    for wrong in (2, 4):
+        error = sandbox.refused(archive(expected=wrong))
+        assert error is not None, (
+            f"account-1 was at version 3, version {wrong} was expected, and it was archived. Whoever decided that the "
+            "stream has ended did not see all of it."
+        )
+        assert error.sqlstate == WRONG_EXPECTED_VERSION, (
+            f"account-1 was at version 3 and {wrong} was expected: the function raised {error.sqlstate} "
+            f"({error.diag.message_primary}); it should raise USING ERRCODE = 'ES001', as an append does."
+        )
+        assert error.diag.message_detail == "3", (
+            f"DETAIL should be the stream's version, 3, for a program to read. It is {error.diag.message_detail!r}."
+        )
+    error = sandbox.refused(archive(expected=3))
+    assert error is None, (
+        f"account-1 was at version 3, 3 was expected, and it was refused: {error.diag.message_primary}."  # type: ignore[union-attr]
+    )
+    error = sandbox.refused(archive(expected=2))
+    assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
+        "account-1 is in the archive by now, at version 3. Version 2 was expected, and the function "
+        f"{f'raised {error.sqlstate}' if error else 'returned as if that were right'}. Compare first, then look whether the "
+        "stream is in the archive."
+    )
+
+
+def a_stream_that_is_not_there_is_refused(sandbox: Sandbox) -> None:
+    """A stream that is not there is refused"""
+    for expected in (None, 1):
+        error = sandbox.refused(archive("account-7", expected))
+        assert error is not None, (
+            "There is no account-7, and archiving it reported success. A misspelt name must not pass in silence: after "
+            "SELECT ... INTO, stream.id IS NULL says that there was no row."
+        )
+        assert error.sqlstate != NULL_NOT_ALLOWED, (
+            f"There is no account-7. PostgreSQL says: {error.diag.message_primary}. DETAIL is NULL, because there is no row: "
+            "coalesce(stream.version, 0)."
+        )
+        assert error.sqlstate == WRONG_EXPECTED_VERSION, (
+            f"There is no account-7: the function raised {error.sqlstate} ({error.diag.message_primary}); it should "
+            "raise USING ERRCODE = 'ES001'. After SELECT ... INTO, stream.id IS NULL says that there was no row."
+        )
+        assert error.diag.message_detail == "0", (
+            f"A stream that is not there is at version 0. DETAIL should say so, it is {error.diag.message_detail!r}: "
+            "coalesce(stream.version, 0)."
+        )
+
+
+def its_snapshots_are_gone(sandbox: Sandbox) -> None:
+    """Its snapshots are gone, and no others"""
+    two_accounts(sandbox)
+    sandbox.execute(
+        "INSERT INTO snapshots SELECT id, 'BankAccount', 'v1', 1, now(), '{}'::json FROM streams"
+        " UNION ALL SELECT 'account-1', 'BankAccount', 'v1', 3, now(), '{}'"
+    )
+    archived(sandbox)
+    left = sandbox.values("SELECT stream_id FROM snapshots")
+    assert "account-1" not in left, (
+        "account-1 is archived, and its snapshots take up room where nobody will read them: DELETE FROM snapshots s "
+        "WHERE s.stream_id = ..."
+    )
+    assert left == ["account-2"], "account-1 was archived, and the snapshot of account-2 is gone, too."
+
+
+@own_sandbox
+def an_append_under_way_is_waited_for(sandbox: Sandbox) -> None:
+    """An append that is under way is waited for"""
+    two_accounts(sandbox)
+    outcome = sandbox.while_open(append("DepositRecorded"), archive())
+    found = versions(sandbox, "archived_events"), versions(sandbox, "events")
+    assert found == ([1, 2, 3, 4], []), (
+        "Version 4 was being appended when account-1 was archived. Now archived_events holds the versions "
+        f"{found[0]}, and events {found[1]}{_said(outcome)}. The stream is split: first lock, then look. The first "
+        "statement takes the stream's row, SELECT ... FOR UPDATE, and waits there for the append; what comes after it "
+        "sees version 4."
+    )
+    assert outcome == [(4,)], f"Four events were moved, and the function returned {outcome[0][0]!r}."
+
+
+@own_sandbox
+def a_version_overtaken_is_noticed(sandbox: Sandbox) -> None:
+    """A version that is overtaken meanwhile is noticed"""
+    two_accounts(sandbox)
+    outcome = sandbox.while_open(append("DepositRecorded"), archive(expected=3))
+    assert isinstance(outcome, psycopg.Error) and not versions(sandbox, "archived_events"), (
+        "Somebody saw account-1 at version 3 and had it archived, while version 4 was being appended: it was archived, "
+        "with an event that they never saw. The comparison came before the wait: SELECT ... FOR UPDATE waits first, and "
+        "then reads."
+    )
+    assert outcome.sqlstate == WRONG_EXPECTED_VERSION, (
+        f"Version 3 was expected, and version 4 was being appended. The function raised {outcome.sqlstate}: "
+        f"{outcome.diag.message_primary}; it should be ES001."
+    )
+
+
+def _said(outcome: Any) -> str:
+    return f" (the function raised: {outcome.diag.message_primary})" if isinstance(outcome, psycopg.Error) else ""
+
+
+# 09.2 close_books
+
+OLD_BOOK, NEW_BOOK = "account-1:2025", "account-1:2026"
+
+
+class Broken(Exception):
+    """What a store of a check raises where the program breaks down."""
+
+
+class BreaksAtTheArchive(EventStore):
+    """A store whose program breaks down when it is about to archive a stream."""
+
+    def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple]:
+        if "archive_stream" in str(query):
+            raise Broken
+        return super().execute(query, parameters)
+
+
+class IsInterrupted(EventStore):
+    """A store where somebody else does something right after the first time that a stream is read."""
+
+    def __init__(self, connection: psycopg.Connection, meanwhile: Callable[[], object]):
+        super().__init__(connection, event_types())
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def read_stream(self, *args: Any, **options: Any) -> list[RecordedEvent]:
+        events = super().read_stream(*args, **options)
+        if self._meanwhile:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
+        return events
+
+
+def book_of_2025(sandbox: Sandbox, *amounts: str, kind: type[EventStore] = EventStore) -> EventStore:
+    """Return a store in which account-1 has a book of 2025, with deposits, or withdrawals where there is a minus.
+
+    It is in EUR, and the accounts of the notebook are in PLN: a currency that is written into the answer shows.
+    """
+    store = kind(sandbox.database.connection, event_types())
+    movements = [
+        CashWithdrawn("account-1", -Decimal(amount), "cashier-1")
+        if amount.startswith("-")
+        else DepositRecorded("account-1", Decimal(amount), "cashier-1")
+        for amount in amounts
+    ]
+    store.append(OLD_BOOK, [AccountOpened("account-1", "EUR"), *movements])
+    return store
+
+
+def book(store: EventStore, stream_id: str) -> list[Any]:
+    return [recorded.event for recorded in store.read_stream(stream_id, archived=True)]
+
+
+def first_of(store: EventStore, stream_id: str) -> BalanceBroughtForward:
+    """Return the first event of a book, which has to be what was brought forward."""
+    events = book(store, stream_id)
+    assert events and isinstance(events[0], BalanceBroughtForward), (
+        f"The book {stream_id} should begin with BalanceBroughtForward. It "
+        f"{f'begins with {events[0]!r}' if events else 'has no events'}."
+    )
+    return events[0]
+
+
+def the_new_book_begins_with_the_balance(sandbox: Sandbox) -> None:
+    """The new book begins with the balance"""
+    store = book_of_2025(sandbox, "100.00", "50.00", "-20.00")
+    sandbox.answer(store, "account-1", 2025)
+    found = first_of(store, NEW_BOOK)
+    assert found.currency == "EUR", f"account-1 is in EUR; its new book begins in {found.currency}: account.currency."
+    assert found == BalanceBroughtForward("account-1", "EUR", Decimal(130)), (
+        "account-1 holds 130.00 EUR at the end of 2025. Its book of 2026 should begin with BalanceBroughtForward of "
+        f"just that; it begins with {found!r}."
+    )
+    assert len(book(store, NEW_BOOK)) == 1, f"The new book should hold one event. It holds {book(store, NEW_BOOK)}."
+
+
+def the_old_book_ends_with_the_sum(sandbox: Sandbox) -> None:
+    """The old book ends with what it came to"""
+    store = book_of_2025(sandbox, "100.00", "50.00", "-20.00")
+    sandbox.answer(store, "account-1", 2025)
+    events = book(store, OLD_BOOK)
+    expected = BooksClosed("account-1", Decimal(130), NEW_BOOK)
+    assert events[-1] == expected, f"The book of 2025 should end with {expected!r}. It ends with {events[-1]!r}."
+    assert len(events) == 5, f"The book of 2025 had 4 events, and BooksClosed is the fifth. It holds {len(events)}."
+
+
+def the_old_book_is_in_the_archive(sandbox: Sandbox) -> None:
+    """The old book is in the archive, and the new one is not"""
+    store = book_of_2025(sandbox, "100.00")
+    sandbox.answer(store, "account-1", 2025)
+    archived = {
+        stream_id: (info := store.stream_info(stream_id)) and info.archived_at for stream_id in (OLD_BOOK, NEW_BOOK)
+    }
+    assert archived[OLD_BOOK], (
+        f"The books are closed, and {OLD_BOOK} is still in the hot table: archive_stream(store, ...) is the last step."
+    )
+    assert not archived[NEW_BOOK], (
+        f"{NEW_BOOK} is in the archive, and nobody can pay in any more. Archive the old book."
+    )
+
+
+def the_next_year_goes_on(sandbox: Sandbox) -> None:
+    """A year later, the balance goes on from there"""
+    store = book_of_2025(sandbox, "100.00")
+    sandbox.answer(store, "account-1", 2025)
+    store.append(NEW_BOOK, [DepositRecorded("account-1", Decimal(7), "cashier-1")])
+    sandbox.answer(store, "account-1", 2026)
+    found = first_of(store, "account-1:2027")
+    assert found == BalanceBroughtForward("account-1", "EUR", Decimal(107)), (
+        "100.00 were brought forward into 2026, and 7.00 came in. The book of 2027 should begin with 107 EUR; it begins "
+        f"with {found!r}. A book is folded with evolve_book: evolve does not know what was brought forward."
+    )
+
+
+def money_stays_exact(sandbox: Sandbox) -> None:
+    """Money stays exact"""
+    store = book_of_2025(sandbox, "0.10", "0.20", "12345678901234567.89")
+    sandbox.answer(store, "account-1", 2025)
+    found = first_of(store, NEW_BOOK).balance
+    assert found == Decimal("12345678901234568.19"), (
+        f"0.10 and 0.20 and 12345678901234567.89 are 12345678901234568.19. {found} was brought forward. "
+        "Did a float come in between? The balance that evolve_book worked out is exact."
+    )
+
+
+def there_has_to_be_an_open_book(sandbox: Sandbox) -> None:
+    """Where there is no open book, there is nothing to close"""
+    store = book_of_2025(sandbox, "5.00", "-5.00")
+    _must_refuse(sandbox, store, "account-2", "There is no account-2")
+    store.append(OLD_BOOK, [AccountClosed("account-1")])
+    _must_refuse(sandbox, store, "account-1", "The account was closed in 2025")
+
+
+def _must_refuse(sandbox: Sandbox, store: EventStore, account_id: str, why: str) -> None:
+    before = sandbox.value("SELECT count(*) FROM log")
+    try:
+        sandbox.answer(store, account_id, 2025)
+    except CommandRefused:
+        stored = sandbox.value("SELECT count(*) FROM log") - before
+        assert stored == 0, f"{why}. CommandRefused was raised, and yet {stored} events were stored."
+        return
+    raise AssertionError(
+        f"{why}, and its books were closed all the same. An account that is not open has no book to go on with: raise "
+        "CommandRefused. Mind that a stream which is not there is at version 0, so expecting the version that was read "
+        "lets the append begin one."
+    )
+
+
+def _must_be_as_before(store: EventStore, what: str) -> None:
+    found = [type(event).__name__ for event in book(store, OLD_BOOK)]
+    info = store.stream_info(OLD_BOOK)
+    assert found == ["AccountOpened", "DepositRecorded"] and info and not info.archived_at, (
+        f"{what}. Everything should be as it was, and the book of 2025 "
+        f"{'is in the archive' if info and info.archived_at else f'holds {found}'}. One transaction around all of it: "
+        "with store.connection.transaction():"
+    )
+
+
+def a_book_that_was_begun_is_not_touched(sandbox: Sandbox) -> None:
+    """Where the new book was begun already, everything stays as it was"""
+    store = book_of_2025(sandbox, "100.00")
+    store.append(NEW_BOOK, [DepositRecorded("account-1", Decimal(1), "cashier-1")])
+    try:
+        sandbox.answer(store, "account-1", 2025)
+    except WrongExpectedVersion:
+        pass
+    else:
+        raise AssertionError(
+            "The book of 2026 held a deposit already, and close_books reported success. A balance can be brought forward "
+            "at the beginning of a book only: append it with expected_version=NO_STREAM, and let WrongExpectedVersion "
+            "through."
+        )
+    _must_be_as_before(store, "The book of 2026 was there already, so close_books failed half way")
+    assert len(book(store, NEW_BOOK)) == 1, f"The book of 2026 held one event. It holds {book(store, NEW_BOOK)}."
+
+
+def a_break_half_way_leaves_nothing(sandbox: Sandbox) -> None:
+    """Broken off half way, everything stays as it was"""
+    store = book_of_2025(sandbox, "100.00", kind=BreaksAtTheArchive)
+    try:
+        sandbox.answer(store, "account-1", 2025)
+    except Broken:
+        pass
+    else:
+        raise AssertionError("The program broke down right before the archive, and close_books kept quiet about it.")
+    _must_be_as_before(store, "The program broke down right before the archive")
+    assert not book(store, NEW_BOOK), (
+        f"The program broke down right before the archive. The book of 2026 should not be there, and holds "
+        f"{book(store, NEW_BOOK)}. One transaction around all of it: with store.connection.transaction():"
+    )
+
+
+@own_sandbox
+def a_deposit_in_between_is_not_lost(sandbox: Sandbox) -> None:
+    """A deposit that comes in between is not lost"""
+    book_of_2025(sandbox, "100.00")
+    anna = EventStore(sandbox.database.connect(), event_types())
+    late = DepositRecorded("account-1", Decimal(5), "anna")
+    store = IsInterrupted(sandbox.database.connection, lambda: anna.append(OLD_BOOK, [late]))
+    try:
+        sandbox.answer(store, "account-1", 2025)
+    except WrongExpectedVersion:
+        assert anna.stream_info(OLD_BOOK).archived_at is None, (  # type: ignore[union-attr]
+            "A deposit came in between, WrongExpectedVersion was raised, and the book is in the archive all the same."
+        )
+        return
+    forward = sum(event.balance for event in book(anna, NEW_BOOK) if isinstance(event, BalanceBroughtForward))
+    assert forward == 105, (
+        "account-1 held 100.00. close_books read its book, then Anna recorded a deposit of 5.00, and then the books were "
+        f"closed: {forward} was brought forward, and 5.00 are lost. The closing event rests on the version that was "
+        "read with the balance: expect just that one."
+    )
+
+
+EXERCISES = (
+    Exercise(
+        id="09.1",
+        title="Archive a stream",
+        minutes=10,
+        difficulty="medium",
+        keeps="schema/90_archive_stream.sql",
+        given=tuple(name for name in whole_schema() if name != "90_archive_stream.sql"),
+        checks=(
+            events_are_moved_as_they_were,
+            it_returns_how_many,
+            another_stream_is_untouched,
+            the_stream_refuses_appends,
+            twice_moves_nothing_more,
+            an_expected_version_is_compared,
+            a_stream_that_is_not_there_is_refused,
+            its_snapshots_are_gone,
+            an_append_under_way_is_waited_for,
+            a_version_overtaken_is_noticed,
+        ),
+        hints=(
+            "Take it in the order of the list: lock, compare, and then four short statements for a stream that is still "
+            "live. `empty_shelf` above has the same frame.",
+            "`SELECT * INTO stream FROM streams s WHERE s.id = archive_stream.stream_id FOR UPDATE;` takes the lock and "
+            "the row. `IF stream.id IS NULL OR stream.version <> expected_version THEN` covers both reasons to refuse: "
+            "with NULL for expected_version, the comparison is not true.",
+            "The move is two statements, in this order:\n\n```sql\n"
+            "INSERT INTO archived_events SELECT * FROM events e WHERE e.stream_id = archive_stream.stream_id;\n"
+            "DELETE FROM events e WHERE e.stream_id = archive_stream.stream_id;\n```\n\n"
+            "`GET DIAGNOSTICS moved = ROW_COUNT;` right after the DELETE counts them.",
+            "What stands around the move:\n\n```sql\n"
+            "IF stream.archived_at IS NULL THEN\n"
+            "    UPDATE streams s SET archived_at = clock_timestamp() WHERE s.id = archive_stream.stream_id;\n"
+            "    -- the move, and the count\n"
+            "    DELETE FROM snapshots s WHERE s.stream_id = archive_stream.stream_id;\n"
+            "END IF;\n```",
+        ),
+    ),
+    Exercise(
+        id="09.2",
+        title="Close the books",
+        minutes=12,
+        difficulty="hard",
+        keeps="close_books.py",
+        given=whole_schema(),
+        checks=(
+            the_new_book_begins_with_the_balance,
+            the_old_book_ends_with_the_sum,
+            the_old_book_is_in_the_archive,
+            the_next_year_goes_on,
+            money_stays_exact,
+            there_has_to_be_an_open_book,
+            a_book_that_was_begun_is_not_touched,
+            a_break_half_way_leaves_nothing,
+            a_deposit_in_between_is_not_lost,
+        ),
+        hints=(
+            "Five steps: fold the old book, look whether it is open, append its last event, append the first one of the "
+            "new book, archive the old one. Each is one call. Put `with store.connection.transaction():` around them.",
+            "`account, version = aggregate_stream(store, old_book, BankAccount(), evolve_book)` gives you all that both "
+            "events need. `account.status` is `'open'` in a book that can be closed, and `'unknown'` where there is none.",
+            "Which versions? The closing event rests on what was read: `expected_version=version`. The new book must not "
+            "be there yet: `expected_version=NO_STREAM`. Both raise WrongExpectedVersion, and an error that leaves the "
+            "`with` block rolls everything back.",
+            "```python\n"
+            "store.append(old_book, [BooksClosed(account_id, account.balance, new_book)], expected_version=version)\n"
+            "store.append(\n"
+            "    new_book,\n"
+            "    [BalanceBroughtForward(account_id, account.currency, account.balance)],\n"
+            "    expected_version=NO_STREAM,\n"
+            ")\n"
+            "archive_stream(store, old_book)\n```",
+        ),
+    ),
+)

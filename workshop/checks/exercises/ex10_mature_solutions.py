@@ -1,0 +1,272 @@
+"""Exercises of notebook 10: a command on a mature event store, and a test that convicts a weak one."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.application import Application
+
+from eventstore import ANY, EventStore
+
+from ...bank import AccountOpened, CommandRefused, event_types
+from ...bank.eventsourcing_bank import Account
+from ..exercise import Exercise
+from ..given import whole_schema
+from ..sandbox import Sandbox, own_sandbox
+from .weak_store import WeakStore
+
+# 10.1 withdraw_cash
+
+
+def account(balance: str = "100.00") -> Account:
+    """Return an account with a balance and nothing left to save."""
+    account = Account("account-1", "PLN")
+    if Decimal(balance):
+        account.record_deposit(Decimal(balance), "anna")
+    account.collect_events()
+    return account
+
+
+def recorded(account: Account) -> list[Any]:
+    """Return the events that wait in an account to be saved."""
+    return list(account.pending_events)
+
+
+def names(events: list[Any]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def it_records_a_withdrawal(sandbox: Sandbox) -> None:
+    """A withdrawal is recorded"""
+    one = account()
+    sandbox.answer(one, Decimal("30.00"), "ben")
+    events = recorded(one)
+    assert names(events) == ["CashWithdrawn"], (
+        "100.00 are in the account, and ben pays out 30.00. One event should wait to be saved, CashWithdrawn; "
+        f"there {'is' if len(events) == 1 else 'are'} {names(events) or 'none'}. account.cash_withdrawn(...) records it."
+    )
+    (event,) = events
+    assert (event.amount, event.cashier_id) == (Decimal("30.00"), "ben"), (
+        f"ben paid out 30.00. The event says amount={event.amount!r}, cashier_id={event.cashier_id!r}."
+    )
+
+
+def the_balance_follows_from_the_event(sandbox: Sandbox) -> None:
+    """The balance follows from the event, and from nothing else"""
+    one = account()
+    sandbox.answer(one, Decimal("30.00"), "ben")
+    assert one.balance == 70, (
+        f"100.00 less 30.00 are 70.00. The account says {one.balance}. cash_withdrawn takes the amount off already: it is "
+        "the evolve of this account. A command decides, and changes nothing itself."
+    )
+    application = Application[UUID]()
+    fresh = Account("account-1", "PLN")
+    fresh.record_deposit(Decimal("100.00"), "anna")
+    sandbox.answer(fresh, Decimal("30.00"), "ben")
+    application.save(fresh)
+    loaded: Any = application.repository.get(fresh.id)
+    assert loaded.balance == 70, f"Saved and loaded again, the account says {loaded.balance}, not 70.00."
+
+
+def all_of_it_can_be_withdrawn(sandbox: Sandbox) -> None:
+    """All of it can be withdrawn"""
+    one = account("100.00")
+    try:
+        sandbox.answer(one, Decimal("100.00"), "ben")
+    except CommandRefused as error:
+        raise AssertionError(
+            f"100.00 are in the account, and withdrawing 100.00 was refused: {error}. Refuse only more than there is."
+        ) from None
+    assert one.balance == 0, f"All of the money was withdrawn. The account says {one.balance}."
+
+
+def more_is_refused(sandbox: Sandbox) -> None:
+    """More than there is is refused, and nothing recorded"""
+    _must_refuse(sandbox, account("100.00"), "100.01", "100.00 are in the account, and 100.01 were wanted")
+
+
+def nothing_and_less_is_refused(sandbox: Sandbox) -> None:
+    """An amount of nothing, or less, is refused"""
+    for amount in ("0", "-5.00"):
+        _must_refuse(sandbox, account("100.00"), amount, f"A withdrawal of {amount} was wanted")
+
+
+def a_closed_account_pays_nothing(sandbox: Sandbox) -> None:
+    """A closed account is refused"""
+    closed = account("0")
+    closed.close()
+    closed.collect_events()
+    closed.balance = Decimal("5.00")  # as if an old fault had left something in it: the rule is about the status
+    _must_refuse(sandbox, closed, "5.00", "The account is closed")
+
+
+def _must_refuse(sandbox: Sandbox, one: Account, amount: str, why: str) -> None:
+    try:
+        sandbox.answer(one, Decimal(amount), "ben")
+    except CommandRefused:
+        assert not recorded(one), (
+            f"{why}. CommandRefused was raised, but {names(recorded(one))} waits in the account already, and the next save "
+            "stores it. First the rules, then the event."
+        )
+    except ValueError as error:
+        raise AssertionError(
+            f"{why}. Your function raised {type(error).__name__}: {error}. Raise CommandRefused, as the bank does."
+        ) from None
+    else:
+        raise AssertionError(f"{why}, and it was not refused: raise CommandRefused(...) before anything is recorded.")
+
+
+def money_stays_exact(sandbox: Sandbox) -> None:
+    """Money stays exact"""
+    one = account("12345678901234567.89")
+    sandbox.answer(one, Decimal("0.10"), "ben")
+    amount = recorded(one)[0].amount
+    assert isinstance(amount, Decimal) and amount == Decimal("0.10"), (
+        f"0.10 were withdrawn, and the event says {amount!r}. Did a float come in between? Pass the amount on as it is."
+    )
+
+
+# 10.2 test_the_weak_store
+
+
+class ForgetsVersions(EventStore):
+    """Weak as well, but elsewhere: it takes any expected version."""
+
+    def append(self, *args: Any, **options: Any) -> Any:
+        return super().append(*args, **{**options, "expected_version": ANY})
+
+
+def fresh(sandbox: Sandbox, kind: type[EventStore]) -> EventStore:
+    return kind(sandbox.database.connect(), event_types())
+
+
+def run(sandbox: Sandbox, store: EventStore) -> AssertionError | None:
+    """Run the learner's test; return what it says if it fails."""
+    try:
+        sandbox.answer(store)
+    except AssertionError as error:
+        return error
+    return None
+
+
+@own_sandbox
+def a_good_store_passes(sandbox: Sandbox) -> None:
+    """The reference passes the test"""
+    store = fresh(sandbox, EventStore)
+    try:
+        error = run(sandbox, store)
+    except Exception as raised:
+        raise AssertionError(
+            f"On the reference, your test ends with {type(raised).__name__}: {raised}. Where an append should be refused, "
+            "catch the error that says so: the test goes on after it, and looks at what was stored."
+        ) from None
+    assert error is None, (
+        f"The reference keeps all of these guarantees, and your test fails on it{_saying(error)}. Such a test blames every "
+        "store. What should be in the stream at that point?"
+    )
+
+
+@own_sandbox
+def the_weak_store_fails(sandbox: Sandbox) -> None:
+    """The weak store fails it"""
+    store = fresh(sandbox, WeakStore)
+    try:
+        error = run(sandbox, store)
+    except Exception as raised:
+        raise AssertionError(
+            f"On the weak store, your test ends with {type(raised).__name__}: {raised}. That is a crash and no verdict: "
+            "assert what should hold, so that the test fails with an AssertionError."
+        ) from None
+    assert error is not None, (
+        "The weak store passes your test. So this promise it keeps, or your test did not get to the point where it "
+        "breaks. As long as all goes well, nothing shows: make something go wrong, and look at what was stored."
+    )
+
+
+@own_sandbox
+def it_says_what_is_wrong(sandbox: Sandbox) -> None:
+    """The failing test says what is wrong"""
+    error = run(sandbox, fresh(sandbox, WeakStore))
+    assert error is not None and str(error).strip(), (
+        "The test fails on the weak store, with an AssertionError that says nothing. Whoever reads it in a year needs to "
+        'know which promise was broken: assert condition, "what happened".'
+    )
+
+
+@own_sandbox
+def it_blames_nobody_else(sandbox: Sandbox) -> None:
+    """A store with another fault passes it"""
+    store = fresh(sandbox, ForgetsVersions)
+    store.append("another-1", [AccountOpened("another-1", "PLN")])
+    error = None
+    try:
+        error = run(sandbox, store)
+    except Exception as raised:
+        error = AssertionError(f"{type(raised).__name__}: {raised}")
+    assert error is None, (
+        "Your test also fails on a store whose batches are whole, and which ignores the expected version instead"
+        f"{_saying(error)}. A test that names a guarantee should fail for that one alone."
+    )
+
+
+def _saying(error: BaseException | None) -> str:
+    return f", saying: {error}" if str(error or "").strip() else ""
+
+
+EXERCISES = (
+    Exercise(
+        id="10.1",
+        title="A command on another store",
+        minutes=4,
+        difficulty="medium",
+        keeps="withdraw_cash.py",
+        checks=(
+            it_records_a_withdrawal,
+            the_balance_follows_from_the_event,
+            all_of_it_can_be_withdrawn,
+            more_is_refused,
+            nothing_and_less_is_refused,
+            a_closed_account_pays_nothing,
+            money_stays_exact,
+        ),
+        hints=(
+            "It is `record_deposit` with one rule more. First the three rules, each an `if` and a `raise CommandRefused(...)`; "
+            "the last line records the event.",
+            "The rules: `account.status` has to be `'open'`, the amount more than 0, and not more than `account.balance`.",
+            "`account.cash_withdrawn(amount, cashier_id)` records the event and changes the balance. Your function changes "
+            "nothing itself.",
+            "```python\n"
+            'if account.status != "open":\n'
+            '    raise CommandRefused(f"the account is {account.status}, not open")\n'
+            "if amount <= 0:\n"
+            '    raise CommandRefused(f"an amount is more than 0, not {amount}")\n'
+            "if amount > account.balance:\n"
+            '    raise CommandRefused(f"there are {account.balance} in the account, not {amount}")\n'
+            "```\n\nand then the event.",
+        ),
+    ),
+    Exercise(
+        id="10.2",
+        title="Convict the weak store",
+        minutes=12,
+        difficulty="hard",
+        keeps="test_weak_store.py",
+        given=whole_schema(),
+        checks=(a_good_store_passes, the_weak_store_fails, it_says_what_is_wrong, it_blames_nobody_else),
+        hints=(
+            "Go through the table row by row, and try each promise on a `WeakStore` in a cell of your own. Four of the "
+            "five hold. The fifth shows only where something goes wrong.",
+            "*All events of an append, or none.* With good events you see no difference. So give it a batch whose first "
+            "event is fine and whose second one the store refuses.",
+            "An event of a class that is not registered is refused with `UnknownEventType`; an amount of "
+            "`Decimal('NaN')` with `InvalidEvent`. Put it second, catch the error, and count the events of the stream.",
+            "```python\n"
+            'store.append("account-1", [AccountOpened("account-1", "PLN")])\n'
+            "try:\n"
+            '    store.append("account-1", [deposit, NobodyKnowsThis()])\n'
+            "except UnknownEventType:\n"
+            "    pass\n"
+            "```\n\nHow many events should `account-1` hold now?",
+        ),
+    ),
+)

@@ -1,0 +1,72 @@
+"""What the learner has built so far: my_eventstore/, laid out like eventstore/."""
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from ..files import CHECKOUT, write_whole
+from ..server.url_source import being_graded
+from .exercise import Exercise
+
+_HEADER = "Your answer to exercise "
+
+
+@cache
+def folder() -> Path:
+    """Return the folder of the learner's own answers: my_eventstore/, unless MY_EVENTSTORE names another.
+
+    A notebook in solutions/ keeps its answers in a folder that goes with the kernel: looking at a solution must not
+    replace what the learner wrote. So does one that is graded: it has nothing to do with whoever grades it, nor with
+    the submission before.
+    """
+    if (named := os.environ.get("MY_EVENTSTORE")) and not being_graded():
+        return Path(named)
+    if Path.cwd() == CHECKOUT / "solutions" or being_graded():
+        passing = tempfile.mkdtemp(prefix="my_eventstore-")
+        atexit.register(shutil.rmtree, passing, ignore_errors=True)
+        return Path(passing)
+    return CHECKOUT / "my_eventstore"
+
+
+def is_throwaway() -> bool:
+    """Whether that folder goes with the kernel: what is solved there is not the learner's work."""
+    return being_graded() or (not os.environ.get("MY_EVENTSTORE") and folder() != CHECKOUT / "my_eventstore")
+
+
+def keep(exercise: Exercise, source: str) -> bool:
+    """Keep an answer that passed, unless a later exercise has already put a fuller one in its place.
+
+    Returns:
+        Whether the answer was written.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = folder() / exercise.keeps
+    there = exercise_of(path)
+    if there is not None and there > exercise.id:
+        return False
+    comment = "--" if exercise.is_sql else "#"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, f"{comment} {_HEADER}{exercise.id}: {exercise.title}.\n{source.strip()}\n")
+    return True
+
+
+def answer_to(exercise: Exercise) -> str | None:
+    """Return the learner's answer to an exercise, or to a later one that built on it; None if there is none."""
+    path = folder() / exercise.keeps
+    there = exercise_of(path)
+    return path.read_text(encoding="utf-8") if there is not None and there >= exercise.id else None
+
+
+def exercise_of(path: Path) -> str | None:
+    """Return the exercise that a kept file answers, None where there is no such file or somebody else wrote it."""
+    try:
+        found = re.match(rf"(?:--|#) {_HEADER}([\d.]+\d)", path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # there is none, or it is no text
+        return None
+    return found[1] if found else None

@@ -1,0 +1,1 @@
+"""How the notebooks are made, and answers graded: nothing here is called by a learner."""

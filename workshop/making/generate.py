@@ -1,0 +1,53 @@
+"""Generate notebooks/, what a learner opens, from solutions/, the one source.
+
+`python -m workshop.making.generate` writes them. Answers and outputs are taken out by nbgrader's own preprocessors;
+where an answer stood, there is `...` now.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbgrader.preprocessors import ClearOutput, ClearSolutions
+
+from ..files import CHECKOUT
+from .grade_cells import is_grade_cell
+
+# What CI runs of an unsolved notebook must not fail, but its outputs are compared with nothing.
+_IGNORE_OUTPUT = "nbval-ignore-output"
+
+
+def without_answers(solved: Path) -> str:
+    """Return the notebook that a learner opens, as the text of its file.
+
+    Raises:
+        RuntimeError: a solution region is opened and not closed, or the other way round.
+    """
+    notebook = nbformat.read(solved, as_version=4)
+    # Whoever learns without being graded meets nothing of the grading.
+    notebook.cells = [cell for cell in notebook.cells if not is_grade_cell(cell)]
+    for cell in notebook.cells:
+        cell.metadata.pop("nbgrader", None)
+    clear_answers = ClearSolutions(code_stub={"python": "..."}, enforce_metadata=False)
+    notebook, resources = clear_answers.preprocess(notebook, {})
+    notebook, _ = ClearOutput().preprocess(notebook, resources)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), _IGNORE_OUTPUT})
+    return nbformat.writes(notebook) + "\n"
+
+
+def main() -> None:
+    """Write notebooks/, and remove there what has no source any more."""
+    folder = CHECKOUT / "notebooks"
+    folder.mkdir(exist_ok=True)
+    sources = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+    for solved in sources:
+        (folder / solved.name).write_text(without_answers(solved), encoding="utf-8")
+    for stray in {path.name for path in folder.glob("*.ipynb")} - {path.name for path in sources}:
+        (folder / stray).unlink()
+        print(f"removed notebooks/{stray}: it has no source in solutions/", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Mature event stores, beside the learner's own."""

@@ -1,0 +1,1 @@
+"""The learner's own event store: its parts, and which guarantees it meets."""

@@ -1,0 +1,258 @@
+"""Which guarantees an event store keeps, yours or the reference: the conformance tests, told in a learner's words.
+
+In a notebook, `from workshop.my_store.conformance import conformance` and then `conformance()`; in a shell,
+`python -m workshop.my_store.conformance`, or the same with `eventstore` behind it. It takes about a minute.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from ..bank import event_types
+from ..checks import kept
+from ..checks.course import EXERCISES
+from ..display import Box, Shown, count
+from ..errors import WorkshopError
+from ..files import CHECKOUT
+from ..server.database import Database, server_url
+from .guarantees import GUARANTEES, MISSING_LINES, REQUIREMENTS, Guarantee, Requirement
+from .parts import Part, Parts
+from .store import open_store
+
+_FOLDER = Path("tests", "conformance")
+_LONGEST = 240  # seconds
+# These wait more than they work, so they run beside the others.
+_WAITING = (("test_g8_", "test_g10_"), ("test_g11_",))
+_WITHOUT = "not killed"  # tests that kill processes or servers take long, and say nothing about the learner's parts
+Outcome = Literal["met", "missed", "not tested"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A guarantee or a requirement, and what came of it.
+
+    Attributes:
+        name: what it is, in plain words.
+        outcome: whether it is met; "not tested" where no test ran.
+        message: for a guarantee that is missed, what happened and where to look; its lines of code are indented.
+    """
+
+    name: str
+    outcome: Outcome
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """What came of the conformance tests. It shows itself as a table.
+
+    Attributes:
+        store: "my_eventstore" or "eventstore".
+        guarantees: a row for each guarantee, by its key, "G1" and so on.
+        requirements: a row for each of the nine requirements, by its number.
+        parts: what the learner's store is made of; none for the reference.
+    """
+
+    store: str
+    guarantees: dict[str, Row]
+    requirements: dict[int, Row]
+    parts: tuple[Part, ...]
+
+    def __repr__(self) -> str:
+        return repr(self._shown())
+
+    def _repr_html_(self) -> str:
+        return self._shown()._repr_html_()
+
+    def _shown(self) -> Shown:
+        whose = "Your event store" if self.store == "my_eventstore" else "The reference"
+        met = sum(row.outcome == "met" for row in self.guarantees.values())
+        total = len(self.guarantees)
+        box = Box(f"{whose}: {met} of {count(total, 'guarantee')} met", "passed" if met == total else "failed")
+        for key, row in self.guarantees.items():
+            box.result(row.outcome, f"{key} {row.name}", row.message)
+        box.title("The nine requirements")
+        for number, row in self.requirements.items():
+            box.result(row.outcome, f"{number} {row.name}", row.message)
+        for line in self._parts():
+            box.prose(line, apart=True)
+        return box.shown()
+
+    def _parts(self) -> list[str]:
+        """Return which parts of a store are the learner's, and which the reference's, and why."""
+        if not self.parts:
+            return []
+        yours = [str(part) for part in self.parts if part.yours and part.tested]
+        untested = [str(part) for part in self.parts if not part.tested]
+        unsolved = [str(part) for part in self.parts if part.exercise and not part.yours]
+        others = [str(part) for part in self.parts if not part.exercise and not part.yours]
+        return [
+            f"Yours: {', '.join(yours) or 'nothing yet'}.",
+            *([f"Yours, and tested by their exercises alone: {', '.join(untested)}."] if untested else []),
+            *([f"From the reference, until you solve the exercise: {', '.join(unsolved)}."] if unsolved else []),
+            f"From the reference, because no exercise asks for it: {', '.join(others)}; and in Python what surrounds "
+            "your functions: event types, arguments, errors, subscriptions.",
+        ]
+
+
+def conformance(
+    store: Literal["my_eventstore", "eventstore"] = "my_eventstore", *only: str, brief: bool = False
+) -> Conformance:
+    """Run the conformance tests on an event store, and say which guarantees it keeps.
+
+    They run in schemas of their own, which are gone afterwards.
+
+    Args:
+        store: "my_eventstore", what you have built, with the reference for what you have not; or "eventstore", the
+            reference itself.
+        only: the guarantees to test, "G1" and so on; all of them if none is named.
+        brief: whether one case of each test is enough, which saves more than half of the time.
+
+    Raises:
+        WorkshopError: a file in my_eventstore/ does not load or run, or the tests cannot be run here.
+    """
+    if store not in ("my_eventstore", "eventstore") or (unknown := {*only} - {each.key for each in GUARANTEES}):
+        what = f"store called {store!r}" if store not in ("my_eventstore", "eventstore") else f"guarantee {unknown}"
+        raise WorkshopError(f"There is no {what}.", 'Call conformance(), or conformance("eventstore").')
+    parts = Parts() if store == "my_eventstore" else None
+    if parts:
+        _try_out(parts)
+    asked_for = [each for each in GUARANTEES if not only or each.key in only]
+    ran = _run(store, [each.tests for each in asked_for if (CHECKOUT / _FOLDER / each.tests).is_file()], brief)
+    by_file = {each.key: [test for test in ran if test["file"] == each.tests] for each in asked_for}
+    rows = {each.key: _guarantee(each, by_file[each.key], parts) for each in asked_for}
+    return Conformance(
+        store,
+        rows,
+        {number: _requirement(each, rows, by_file.get("G1", [])) for number, each in enumerate(REQUIREMENTS, 1)},
+        tuple(parts.listed) if parts else (),
+    )
+
+
+def _try_out(parts: Parts) -> None:
+    """Raise WorkshopError where a learner's SQL does not run, before hundreds of tests say so."""
+    database = Database(server_url(), f"check_{uuid4().hex[:16]}")
+    try:
+        database.reset()
+        open_store(parts, database.connection, event_types()).create_schema()
+    finally:
+        database.drop()
+
+
+def _run(store: str, files: list[str], brief: bool) -> list[dict[str, Any]]:
+    """Run files of tests; return for each test its file, its name, its outcome and its message."""
+    groups = [[file for file in files if file.startswith(waiting)] for waiting in _WAITING]
+    groups.append([file for file in files if not any(file in group for group in groups)])
+    groups = [group for group in groups if group]
+    with ThreadPoolExecutor(len(groups) or 1) as pool:
+        return [test for tests in pool.map(partial(_run_group, store, brief=brief), groups) for test in tests]
+
+
+def _run_group(store: str, files: Iterable[str], brief: bool = False) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = Path(folder, "outcomes.json")
+        command = [sys.executable, "-m", "pytest", *arguments(store, files, outcomes), *(["--brief"] if brief else [])]
+        environment = os.environ | {"DATABASE_URL": server_url(), "MY_EVENTSTORE": str(kept.folder().resolve())}
+        try:
+            done = subprocess.run(
+                command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=_LONGEST
+            )
+        except subprocess.TimeoutExpired:
+            done = None  # what ran until then counts
+        tests = read_outcomes(outcomes)
+        if done and not tests:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+            raise WorkshopError(
+                f"The conformance tests do not run here; pytest says: {said[-1]}.",
+                "`python -m pytest tests/conformance`, in the kit's folder, says more.",
+            )
+        return tests
+
+
+def arguments(store: str, files: Iterable[str], outcomes: Path) -> list[str]:
+    """Return pytest's arguments to test a store on the server at DATABASE_URL."""
+    return [
+        "-q", "--color=no", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-k", _WITHOUT,
+        "-p", "tests.conformance.outcomes", f"--outcomes={outcomes}", f"--store={store}", "--postgres=url",
+        *(str(CHECKOUT / _FOLDER / file) for file in files),
+    ]  # fmt: skip
+
+
+def read_outcomes(path: Path) -> list[dict[str, Any]]:
+    """Return for each test that ran its file, its name, its outcome and its message."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _guarantee(guarantee: Guarantee, tests: list[dict[str, Any]], parts: Parts | None) -> Row:
+    name = guarantee.promise
+    failed = [test for test in tests if test["outcome"] == "failed"]
+    if failed:
+        happened = [f"{_sentence(failed[0]['test'])}: this failed, with", f"    {failed[0]['message']}"]
+        return Row(name, "missed", "\n".join(happened + (_where_to_look(guarantee, parts) if parts else [])))
+    if any(test["outcome"] == "passed" for test in tests):
+        return Row(name, "met")
+    reasons = [test["message"] for test in tests if test["message"]]
+    return Row(name, "not tested", reasons[0] if reasons else "No test of it ran.")
+
+
+def _where_to_look(guarantee: Guarantee, parts: Parts) -> list[str]:
+    """Return what a learner can do about a guarantee that is missed."""
+    yours = {part.file: part for part in parts.listed if part.yours}
+    texts = "\n".join((kept.folder() / file).read_text(encoding="utf-8") for file in yours)
+    advice = [
+        each.advice
+        for each in MISSING_LINES
+        if guarantee.key in each.guarantees and each.file in yours and not re.search(each.pattern, texts)
+    ]
+    if not advice:
+        files = dict.fromkeys(EXERCISES[number].keeps for number in guarantee.exercises)
+        look = ", ".join(str(yours[file]) for file in files if file in yours)
+        advice = [f"Look at {look}." if look else "No part of yours is known to bear on it."]
+        advice.append(f"Notebook {guarantee.notebook} explains it.")
+    return [line for each in advice for line in each.splitlines()]
+
+
+def _requirement(requirement: Requirement, rows: dict[str, Row], g1: list[dict[str, Any]]) -> Row:
+    outcomes: list[Outcome] = [rows[key].outcome if key in rows else "not tested" for key in requirement.guarantees]
+    for name in requirement.tests:
+        came_of_it = {test["outcome"] for test in g1 if test["test"] == name}
+        outcomes.append("missed" if "failed" in came_of_it else "met" if came_of_it else "not tested")
+    worst = next((outcome for outcome in ("missed", "not tested") if outcome in outcomes), "met")
+    return Row(requirement.name, worst)
+
+
+def _sentence(test: str) -> str:
+    """Return the name of a test as the sentence that it is."""
+    words = test.removeprefix("test_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m workshop.my_store.conformance", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("store", nargs="?", default="my_eventstore", help="my_eventstore, or eventstore: the reference")
+    parser.add_argument("only", nargs="*", metavar="G1", help="the guarantees to test; all of them if none is named")
+    given = parser.parse_args()
+    try:
+        report = conformance(given.store, *given.only)
+    except WorkshopError as error:
+        sys.exit(str(error))
+    print(report)
+    sys.exit(any(row.outcome == "missed" for row in report.guarantees.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The steps by which a room is made and dropped.
+
+CREATE DATABASE cannot be undone by a transaction, so each step can be repeated: until the last one a role cannot log in
+and a database lets nobody in, and both are known to be half made by that.
+"""
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from ..server.database import LEARNER_MARK, open_connection
+from .catalog import Found
+from .log import furnish_log
+from .server import ADMIN, CONNECTIONS, Rights, end_learners_who_lock
+
+_DEFAULTS = {
+    "statement_timeout": "60s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10min",
+    # A laptop that was closed or lost the network is missed after two minutes, and its connections are free again.
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "15",
+    "tcp_keepalives_count": "4",
+}
+_LARGEST_FILES = "1GB"
+
+
+class Building(Found):
+    """A room that is worked on, by somebody who has the right to.
+
+    Args:
+        admin_url: where the connection leads to.
+        connections: how many each learner may have at once; None for what the room has.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection, name: str, admin_url: str, rights: Rights, connections: int | None
+    ):
+        super().__init__(connection, name)
+        self._admin_url = admin_url
+        self._rights = rights
+        self._connections = connections
+
+    def run(self, statement: str, *names: str, **literals: object) -> None:
+        """Run a statement, its {} being names of roles, databases and settings, and its {literals} values."""
+        quoted = {key: sql.Literal(value) for key, value in literals.items()}
+        self.connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names), **quoted))
+
+    @property
+    def limit(self) -> int:
+        """How many connections a learner may have. The role that all are members of carries the number."""
+        row = self.connection.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (self.room,)).fetchone()
+        return self._connections or (row[0] if row and row[0] > 0 else CONNECTIONS)
+
+    def make_room(self, *, renew: bool) -> None:
+        """Make the role that all learners are members of, and the log, or whatever of that is missing.
+
+        Args:
+            renew: whether a log that is there is brought up to date.
+        """
+        if not self.exists():
+            with self.connection.transaction():
+                self.run("CREATE ROLE {} NOLOGIN", self.room)
+                self.run("COMMENT ON ROLE {} IS {mark}", self.room, mark=self.mark)
+        self.run("ALTER ROLE {} CONNECTION LIMIT {limit}", self.room, limit=self.limit)
+        self._make_database(self.room)
+        # Until it is opened, it lets nobody in, though PUBLIC still has the right; then its learners', who get it last.
+        done = "SELECT datallowconn AND has_database_privilege(%s, oid, 'CONNECT') FROM pg_database WHERE datname = %s"
+        if renew or self.connection.execute(done, (self.room, self.room)).fetchone() != (True,):
+            self._open_database(self.room)
+            with open_connection(make_conninfo(self._admin_url, dbname=self.room), ADMIN) as inside:
+                inside.execute("SET client_min_messages = error; SET lock_timeout = '30s'")
+                end_learners_who_lock(inside)
+                furnish_log(inside, self.room)
+
+    def make_learner(self, role: str, name: str, password: str | None, *, exists: bool) -> None:
+        """Make a learner, or whatever of one is missing.
+
+        Args:
+            password: None to leave it as it is.
+            exists: whether the role is there.
+        """
+        if not exists:
+            with self.connection.transaction():
+                self.run("CREATE ROLE {} NOLOGIN IN ROLE {}", role, self.room)
+                self.run("COMMENT ON ROLE {} IS {mark}", role, mark=LEARNER_MARK + name)
+                self._take_rights(role)
+        self._make_database(role)
+        defaults = _DEFAULTS | ({"temp_file_limit": _LARGEST_FILES} if self._rights.limits_files else {})
+        # A learner may set defaults of their own role, in every database or in one.
+        places = self.connection.execute(
+            "SELECT datname FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole JOIN pg_database d"
+            " ON d.oid = setdatabase WHERE r.rolname = %s",
+            (role,),
+        ).fetchall()
+        with self.connection.transaction():
+            self.run("ALTER ROLE {} RESET ALL", role)
+            for (database,) in places:
+                self.run("ALTER ROLE {} IN DATABASE {} RESET ALL", role, database)
+            for setting, value in defaults.items():
+                self.run("ALTER ROLE {} SET {} = {value}", role, setting, value=value)
+            self._open_database(role)
+            self.run("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}", role, role)
+            self.run("ALTER ROLE {} LOGIN CONNECTION LIMIT {limit}", role, limit=self.limit)
+            if password:
+                # Hashed here: what the server may write into its log is not the password.
+                hashed = self.connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+                self.run("ALTER ROLE {} PASSWORD {hashed}", role, hashed=hashed.decode())
+
+    def end_connections(self, roles: list[str]) -> None:
+        """Let roles in no more, end their connections, and wait until they have ended."""
+        for role in roles:
+            self.run("ALTER ROLE {} NOLOGIN", role)
+        self.connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = ANY(%s)", (roles,)
+        )
+
+    def drop_database(self, name: str) -> bool:
+        """Drop a database of this room; return whether there was one."""
+        if not self.owns_database(name):
+            return False
+        self.run("DROP DATABASE {} WITH (FORCE)", name)
+        return True
+
+    def drop_roles(self, learners: list[str]) -> None:
+        """Drop the roles of the room, whose databases are gone, with what is theirs in other databases."""
+        self._take_rights(self.room)
+        roles = [*learners, self.room]  # the room's own last: by it the others are known
+        # Everybody may make a large object in every database that lets them in.
+        elsewhere = self.connection.execute(
+            "SELECT DISTINCT datname FROM pg_shdepend JOIN pg_roles r ON r.oid = refobjid"
+            " JOIN pg_database d ON d.oid = dbid OR (dbid = 0 AND d.datname = current_database())"
+            " WHERE refclassid = 'pg_authid'::regclass AND r.rolname = ANY(%s)",
+            (roles,),
+        ).fetchall()
+        for (database,) in elsewhere:
+            with open_connection(make_conninfo(self._admin_url, dbname=database), ADMIN) as inside:
+                names = sql.SQL(", ").join(map(sql.Identifier, roles))
+                inside.execute(sql.SQL("DROP OWNED BY {}").format(names))
+        for role in roles:
+            self.run("DROP ROLE {}", role)
+
+    def _make_database(self, name: str) -> None:
+        """Make a database that lets nobody in yet, unless it is there."""
+        there = self.connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if there is None:
+            # Of template0, since learners can log in to template1, and who does so keeps others from copying it.
+            self.run("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false", name)
+
+    def _open_database(self, name: str) -> None:
+        """Let its owner into a database, and nobody else; mark it as this room's."""
+        with self.connection.transaction():
+            self.run("REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
+            self.run("COMMENT ON DATABASE {} IS {mark}", name, mark=self.mark)
+            self.run("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", name)
+
+    def _take_rights(self, role: str) -> None:
+        """Take the rights of a role of the room: who has them may end its connections, and drop what it owns."""
+        if not self._rights.superuser:
+            named = " WITH INHERIT TRUE, SET FALSE" if self._rights.names_its_grants else ""
+            self.run("GRANT {} TO CURRENT_USER" + named, role)
