@@ -101,13 +101,15 @@ class Classroom(Database):
             return list(threads.map(run, range(writers)))
 
 
-def start(notebook: str) -> Classroom:
+def start(notebook: str, *, solution: bool = False) -> Classroom:
     """Connect a notebook to its database, and give it an empty PostgreSQL schema of its own.
 
     Call it again to begin again: what the notebook had stored is dropped, connections it had left open are closed.
 
     Args:
         notebook: the name of the notebook, such as "02_appending".
+        solution: whether the notebook is one of solutions/, whose answers are not the learner's work: they are kept as
+            long as this kernel runs, and recorded nowhere.
 
     Returns:
         The notebook's database: `.connection`, `.connect()` for one more, `.execute(sql)`,
@@ -119,6 +121,7 @@ def start(notebook: str) -> Classroom:
     global _started
     if _started:
         _started.close()
+    kept.belongs_to_solution(solution)
     _started, line = open_database(notebook, Classroom)
     drop_abandoned_sandboxes(_started)
     recording.begin()

@@ -18,9 +18,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import WorkshopError
-from ..files import CHECKOUT
+from ..files import learners_folder
 from . import url_source
-from .embedded import EmbeddedServerError, running_server
+from .embedded import running_server
+from .programs import EmbeddedServerError
 
 OLDEST_VERSION = 15
 
@@ -170,7 +171,7 @@ def server_url() -> str:
     if source is url_source.JOINED:
         return url_source.joined_url()
     try:
-        return running_server(CHECKOUT / ".postgresql" / "data")
+        return running_server(learners_folder() / ".postgresql" / "data")
     except EmbeddedServerError as error:
         problem, _, remedy = str(error).partition("\n")
         raise WorkshopError(problem, remedy) from None

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from ..errors import WorkshopError
-from ..files import CHECKOUT, write_whole
+from ..files import learners_folder, write_whole
 
-ROOM_FILE = CHECKOUT / "room.json"  # not in git: it holds a password
+ROOM_FILE = learners_folder() / "room.json"  # not in git: it holds a password
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def keep_url(url: str) -> None:
         WorkshopError: the file cannot be written.
     """
     try:
+        ROOM_FILE.parent.mkdir(parents=True, exist_ok=True)
         write_whole(ROOM_FILE, json.dumps({"url": url}))
     except OSError as error:
         raise WorkshopError(
