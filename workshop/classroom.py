@@ -3,8 +3,7 @@
 import inspect
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pandas as pd
@@ -17,8 +16,9 @@ from .checks import answers, kept
 from .checks.checking import explain_sql_error, run_checks
 from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
-from .display import Box, Rows, count
+from .display import Box, Rows, count, show_figures_in_the_notebook
 from .errors import WorkshopError
+from .interrupts import Interrupted, end_thread
 from .server.database import Database, drop_abandoned_sandboxes, open_database, server_url
 
 _SOMETHING_IS_MISSING = (
@@ -88,17 +88,32 @@ class Classroom(Database):
         """
         barrier = Barrier(writers)
         connections = [self.connect() for _ in range(writers)]  # where one is refused, nobody waits at the barrier
+        outcomes: list[Any] = [None] * writers
+        done = [Event() for _ in range(writers)]
 
-        def run(number: int) -> Any:
-            with connections[number] as connection:
-                barrier.wait()
-                try:
-                    return attempt(connection, number)
-                except Exception as error:  # the loser's error is what the race is there to show
-                    return error
+        def run(number: int) -> None:
+            try:
+                with connections[number] as connection:
+                    barrier.wait()
+                    outcomes[number] = attempt(connection, number)
+            except (Exception, SystemExit) as error:  # the loser's error is what the race is there to show
+                outcomes[number] = error
+            finally:
+                done[number].set()
 
-        with ThreadPoolExecutor(writers) as threads:
-            return list(threads.map(run, range(writers)))
+        threads = [Thread(target=run, args=(number,), daemon=True) for number in range(writers)]
+        try:
+            for thread in threads:
+                thread.start()
+            for each in done:
+                while not each.wait(0.1):  # without a limit, Windows would let no interrupt through
+                    pass
+        except KeyboardInterrupt:
+            for number, thread in enumerate(threads):
+                if not done[number].is_set():
+                    end_thread(thread, connections[number])
+            raise
+        return outcomes
 
 
 def start(notebook: str, *, solution: bool = False) -> Classroom:
@@ -126,6 +141,7 @@ def start(notebook: str, *, solution: bool = False) -> Classroom:
     drop_abandoned_sandboxes(_started)
     recording.begin()
     _hints_shown.clear()
+    show_figures_in_the_notebook()
     print(line)
     return _started
 
@@ -143,7 +159,12 @@ def check(exercise_id: str, answer: Any) -> None:
         WorkshopError: there is no such exercise, or no PostgreSQL to check on.
     """
     exercise = _find(exercise_id)
-    report = run_checks(exercise, answer, server_url())
+    try:
+        report = run_checks(exercise, answer, server_url())
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted, so this was no attempt. What your answer had done in the check is undone."
+        ) from None
     note = sent = ""
     if report.started:
         _last_answers[exercise_id] = answer
@@ -216,6 +237,12 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
         raise WorkshopError(
             "There is no database yet.", "Run the first code cell of this notebook, the one with start(...)."
         )
+    if not isinstance(query_or_name, str):
+        raise WorkshopError(
+            f"table() takes a SELECT, or the name of a table, as a text, not {query_or_name!r}.",
+            'Such as table("events").',
+        )
+    query_or_name = query_or_name.strip() if query_or_name.strip().isidentifier() else query_or_name
     query: Any = query_or_name
     if query_or_name.isidentifier():
         query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(query_or_name))
@@ -228,6 +255,11 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
                     "Give table() a SELECT, or the name of a table; db.execute() runs every other statement.",
                 )
     except psycopg.Error as error:
+        if _started.connection.closed:
+            raise WorkshopError(
+                "The connection to PostgreSQL is lost, and with it what was not committed.",
+                "Run the first code cell of this notebook again: it connects anew.",
+            ) from None
         text = query_or_name if query is query_or_name else None  # a name alone has no place to point at
         raise WorkshopError(explain_sql_error(error, text, ran=True), "Nothing was changed.") from None
     # As objects: pandas would show a NULL among texts as NaN, "not a number".
