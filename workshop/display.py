@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from IPython import get_ipython
+from IPython.display import clear_output
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·", "met": "✓", "missed": "✗", "not tested": "·"}
 _COLOURS = {
@@ -36,7 +37,6 @@ _CODE = (
     " border: 1px solid color-mix(in srgb, currentColor 15%, transparent); padding: 6px 10px; margin: 6px 0;"
     " overflow-x: auto"
 )
-_INLINE = "module://matplotlib_inline.backend_inline"
 _MOST_ROWS = 60  # a table that has more shows its first and its last, or it would fill the notebook's file
 _EACH_END = 20
 _MOST_CHARACTERS = 500  # of a cell
@@ -176,12 +176,37 @@ def _inline(text: str) -> str:
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 
 
+class Line:
+    """A line that says how far something is, in the place of the one before; nothing is left of it in the end.
+
+    Where nobody looks on, as in a program whose output goes to a file, there is none.
+    """
+
+    def __enter__(self) -> "Line":
+        self._is_seen = _in_notebook() or sys.stdout.isatty()
+        return self
+
+    def show(self, text: str) -> None:
+        """Show a text in the place of the one before."""
+        if self._is_seen:
+            clear_output(wait=True)
+            print(text, end="", flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_seen:
+            clear_output()
+
+
 def show_figures_in_the_notebook() -> None:
     """Have matplotlib draw below the cell, whatever MPLBACKEND says in the environment of whoever runs a notebook."""
-    if type(get_ipython()).__name__ == "ZMQInteractiveShell":
-        os.environ["MPLBACKEND"] = _INLINE
-        if matplotlib := sys.modules.get("matplotlib"):
-            matplotlib.use(_INLINE)
+    if _in_notebook():
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        if "matplotlib" in sys.modules:  # it has looked already
+            get_ipython().run_line_magic("matplotlib", "inline")
+
+
+def _in_notebook() -> bool:
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 def count(number: int, noun: str) -> str:

@@ -61,7 +61,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Con
     """
 
     def report(*only: str, says: str = "") -> Conformance:
-        def in_this_process(store: str, files: list[str], brief: bool = False) -> list[dict]:
+        def in_this_process(store: str, files: list[str], progress: object, brief: bool = False) -> list[dict]:
             outcomes = tmp_path / f"outcomes-{'-'.join(files)}.json"
             narrowed = ["-k", says.lower().replace(" ", "_")] if says else []
             plugins = [] if says else [OneOfEach()]
