@@ -9,6 +9,8 @@ from pathlib import Path
 from ..files import CHECKOUT
 
 _MARK = re.compile(r"^.*\b(BEGIN|END) SOLUTION\b.*\n?", re.MULTILINE)
+# The cell of an answer in SQL holds that and nothing else, below this line. One in Python calls check().
+SQL_CELL = re.compile(r"\s*%%sql[ \t]+(?P<exercise>[\d.]+)[ \t]*\n")
 
 
 def reference_answer(exercise_id: str) -> str:
@@ -23,14 +25,17 @@ def answer_in(folder: Path, exercise_id: str) -> str:
         LookupError: no cell there checks this exercise.
     """
     for cell in _code_cells(folder):
-        if f'check("{exercise_id}"' in cell:
+        sql = SQL_CELL.match(cell)
+        if sql["exercise"] == exercise_id if sql else f'check("{exercise_id}"' in cell:
             return source_of_answer(cell, exercise_id)
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
 
 
 def source_of_answer(cell: str, exercise_id: str) -> str:
-    """Return the answer in a cell: the text that it passes to check(), or its imports and definitions."""
+    """Return the answer in a cell: its SQL, or the text that it passes to check(), or its imports and definitions."""
     cell = _MARK.sub("", cell)
+    if sql := SQL_CELL.match(cell):
+        return cell[sql.end() :].strip()
     module = ast.parse(cell)
     (name,) = (
         node.args[1].id
