@@ -7,7 +7,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 
-.PHONY: lab test bench hub notebooks outputs clean
+.PHONY: lab test bench hub notebooks minutes outputs clean
 
 lab: .venv/lab
 	$(RUN) -m jupyterlab --config=jupyter_lab_config.py
@@ -25,8 +25,12 @@ hub: .venv/hub
 	$(RUN) -m jupyterhub --config=deploy/jupyterhub/jupyterhub_config.py $(ARGS)
 
 # notebooks/ is generated from solutions/.
-notebooks: .venv/test
+notebooks: minutes
 	$(RUN) -m workshop.making.generate
+
+# Minutes are calculated, and written wherever they stand.
+minutes: .venv/test
+	$(RUN) -m workshop.making.minutes
 
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test

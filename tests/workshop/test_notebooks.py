@@ -11,6 +11,7 @@ import pytest
 import workshop
 from workshop.checks.course import EXERCISES, NOTEBOOKS
 from workshop.files import CHECKOUT
+from workshop.making.minutes import facts
 
 CALLS = {*workshop.__all__} - {"join"}  # the line that joins a room brings its own import
 SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
@@ -32,14 +33,13 @@ def python(path: Path) -> list[str]:
 
 
 def checks_in(code: str) -> list[str]:
-    """Return the exercises whose answer is checked in a cell."""
+    """Return the exercises whose answers are checked in some cells."""
     return re.findall(r'^(?:check\("|%%sql )([\d.]+)', code, re.MULTILINE)
 
 
 def heading(exercise_id: str) -> str:
     exercise = EXERCISES[exercise_id]
-    marks = [exercise.difficulty, f"{exercise.minutes} minutes", *(["fast track"] if exercise.fast_track else [])]
-    return f"### Exercise {exercise.id} · {exercise.title}\n\n*{' · '.join(marks)}*\n"
+    return f"### Exercise {exercise.id} · {exercise.title}\n\n{facts(exercise)}\n"
 
 
 def test_every_notebook_has_its_exercises() -> None:
@@ -72,17 +72,6 @@ def test_an_answer_in_sql_is_written_in_sql(path: Path) -> None:
     for text in texts(path, "code"):
         for exercise_id in checks_in(text):
             assert text.startswith("%%sql") == EXERCISES[exercise_id].is_sql, text
-
-
-@each_notebook
-def test_the_time_is_enough_for_the_exercises(path: Path) -> None:
-    found = re.search(r"^\*\*Time:\*\* (\d+) minutes\.", texts(path, "markdown")[0], re.MULTILINE)
-    assert found, "the first cell says no **Time:**"
-    assert sum(exercise.minutes for exercise in NOTEBOOKS.get(path.stem, ())) <= int(found[1])
-
-
-def test_the_fast_track_fits_into_the_hour_of_the_talk() -> None:
-    assert sum(exercise.minutes for exercise in EXERCISES.values() if exercise.fast_track) <= 60
 
 
 @each_notebook

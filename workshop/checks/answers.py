@@ -11,6 +11,7 @@ from ..files import CHECKOUT
 _MARK = re.compile(r"^.*\b(BEGIN|END) SOLUTION\b.*\n?", re.MULTILINE)
 # The cell of an answer in SQL holds that and nothing else, below this line. One in Python calls check().
 SQL_CELL = re.compile(r"\s*%%sql[ \t]+(?P<exercise>[\d.]+)[ \t]*\n")
+_CHECK = re.compile(r"""^check\(\s*["'](?P<exercise>[\d.]+)["']\s*,\s*(?P<answer>\w+)""", re.MULTILINE)
 
 
 def reference_answer(exercise_id: str) -> str:
@@ -25,10 +26,14 @@ def answer_in(folder: Path, exercise_id: str) -> str:
         LookupError: no cell there checks this exercise.
     """
     for cell in _code_cells(folder):
-        sql = SQL_CELL.match(cell)
-        if sql["exercise"] == exercise_id if sql else f'check("{exercise_id}"' in cell:
+        if (found := check_in(cell)) and found["exercise"] == exercise_id:
             return source_of_answer(cell, exercise_id)
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
+
+
+def check_in(cell: str) -> re.Match | None:
+    """Return where a cell checks an answer: to which `exercise` and, in Python, the name of the `answer`."""
+    return SQL_CELL.match(cell) or _CHECK.search(cell)
 
 
 def source_of_answer(cell: str, exercise_id: str) -> str:

@@ -4,14 +4,13 @@
 exercises, so nobody writes them by hand.
 """
 
-import re
 from typing import Any
 
 import nbformat
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
-from ..checks.answers import SQL_CELL
+from ..checks.answers import check_in
 from ..checks.course import EXERCISES
 from ..files import CHECKOUT
 from .grading import points_for
@@ -21,7 +20,6 @@ _SOURCE = """\
 from workshop.making.grading import grade
 
 grade("{exercise}"{answer})"""
-_CHECK = re.compile(r"""^check\(\s*["'](?P<exercise>[\d.]+)["'](?P<answer>\s*,\s*\w+)""", re.MULTILINE)
 
 
 def is_grade_cell(cell: NotebookNode) -> bool:
@@ -37,7 +35,7 @@ def add_grade_cells(notebook: NotebookNode) -> None:
     """
     before = {cell.id: cell for cell in notebook.cells if is_grade_cell(cell)}
     cells = [cell for cell in notebook.cells if not is_grade_cell(cell)]
-    checks = [_check_in(cell) for cell in cells]
+    checks = [check_in(cell.source) if cell.cell_type == "code" else None for cell in cells]
     last = {check["exercise"]: check for check in checks if check}
     notebook.cells = []
     for cell, check in zip(cells, checks, strict=True):
@@ -47,16 +45,10 @@ def add_grade_cells(notebook: NotebookNode) -> None:
             number = exercise.id.replace(".", "-")
             cell.metadata["nbgrader"] = _marks(f"answer-{number}", solution=True)
             below = before.get(f"grade-{number}") or nbformat.v4.new_code_cell(id=f"grade-{number}")
-            below.source = _SOURCE.format(**{"answer": ""} | check.groupdict())
+            answer = check.groupdict().get("answer")  # what %%sql holds has no name: it is what was checked last
+            below.source = _SOURCE.format(exercise=exercise.id, answer=f", {answer}" if answer else "")
             below.metadata["nbgrader"] = _marks(below.id, grade=True, locked=True, points=points_for(exercise))
             notebook.cells.append(below)
-
-
-def _check_in(cell: NotebookNode) -> re.Match | None:
-    """Return where a cell checks an answer: what %%sql holds is looked up by the exercise, Python names its answer."""
-    if cell.cell_type != "code":
-        return None
-    return SQL_CELL.match(cell.source) or _CHECK.search(cell.source)
 
 
 def _marks(grade_id: str, **marks: bool | int) -> dict[str, bool | int | str]:
