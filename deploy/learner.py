@@ -5,12 +5,11 @@ link to. What is there stays; a notebook that was deleted is there again after t
 """
 
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from workshop.files import CHECKOUT, write_whole
+
 LINKED = ("eventstore", "workshop", "docs", "README.md")  # to be read; the code that runs is this very one
 
 
@@ -24,21 +23,19 @@ def lay_out(folder: Path) -> None:
     notebooks.mkdir(parents=True, exist_ok=True)
     for notebook in sorted((CHECKOUT / "notebooks").glob("*.ipynb")):
         if not (notebooks / notebook.name).exists():
-            _copy(notebook, notebooks / notebook.name)
+            write_whole(notebooks / notebook.name, notebook.read_text(encoding="utf-8"))
     for name in LINKED:
         if not os.path.lexists(folder / name):
             (folder / name).symlink_to(CHECKOUT / name)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file whole or not at all: a disk can be full, and what is there is not copied again."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        try:
-            shutil.copyfile(source, file.name)
-        except OSError:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, target)
+def closed_to_learners() -> Path | None:
+    """Return what system users who own nothing cannot get into, None if they can get to the kit and its Python."""
+    python = Path(sys.executable).resolve()
+    for path in (*CHECKOUT.parents, CHECKOUT, CHECKOUT / "notebooks", *python.parents, python):
+        if not path.stat().st_mode & 0o001:
+            return path
+    return None
 
 
 def main() -> None:
