@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from psycopg import sql
@@ -61,7 +61,7 @@ class LearnersLog:
         """Return the learner's events."""
         return self._ask(lambda store: store.read_stream(self.stream_id, from_version=from_version))
 
-    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[object, int]:
+    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[Any, int]:
         """Handle a command, and return the event that it led to, with its version.
 
         Another kernel may record at the same time: then it is decided again. The connection may break before the answer
@@ -74,7 +74,7 @@ class LearnersLog:
         with self._lock:
             return self._record(command, event_id)
 
-    def _record(self, command: RecordOutcome | ShareAnswer, event_id: UUID) -> tuple[object, int]:
+    def _record(self, command: RecordOutcome | ShareAnswer, event_id: UUID) -> tuple[Any, int]:
         tries = _TRIES
         while True:
             tries -= 1

@@ -90,7 +90,7 @@ class RoomModel:
         learner, at = recorded.stream_id.removeprefix("learner-"), recorded.recorded_at
         self.position = recorded.position
         self.learners.add(learner)
-        if self._began is None or at - self._last > PAUSE:
+        if self._last is None or at - self._last > PAUSE:
             self._began = at
         self._last = at
         match recorded.event:

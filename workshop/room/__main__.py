@@ -168,7 +168,7 @@ def _handed_out(path: Path | None) -> Iterator[Callable[[Seat], None]]:
         return
     with new_file(path) as file:
         writer = csv.writer(file)
-        written = []
+        written: list[Seat] = []
 
         def write(seat: Seat) -> None:
             if not seat.url:
