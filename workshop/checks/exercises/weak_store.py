@@ -21,7 +21,9 @@ class WeakStore(EventStore):
     ) -> Appended:
         events, ids = list(events), None if event_ids is None else list(event_ids)
         if not events or (ids is not None and len(ids) != len(events)):
-            return super().append(stream_id, events, expected_version=expected_version, metadata=metadata, event_ids=ids)
+            return super().append(
+                stream_id, events, expected_version=expected_version, metadata=metadata, event_ids=ids
+            )
         for number, event in enumerate(events):
             appended = super().append(
                 stream_id,
