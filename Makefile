@@ -34,7 +34,8 @@ bundle: .venv/lab
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
 test: .venv/test
 	$(RUN) -m ruff check --quiet .
-	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
+	$(RUN) -m mypy
+	$(RUN) -m tests $(ARGS)
 
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"
 bench: .venv/lab .benchmark/npm/package.json

@@ -91,7 +91,7 @@ class RoomModel:
         learner, at = learner_of(recorded.stream_id), recorded.recorded_at
         self.position = recorded.position
         self.learners.add(learner)
-        if self._began is None or at - self._last > PAUSE:
+        if self._last is None or at - self._last > PAUSE:
             self._began = at
         self._last = at
         match recorded.event:

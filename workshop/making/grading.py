@@ -153,7 +153,7 @@ def lay_out(course: Path, notebooks: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Lay out a course directory, and say what to do next."""
     parser = argparse.ArgumentParser(
-        prog="python -m workshop.making.grading", description=lay_out.__doc__.partition("\n")[0]
+        prog="python -m workshop.making.grading", description=(lay_out.__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("course", type=Path, help="the folder; it is made if need be")
     parser.add_argument("notebooks", nargs="*", help='such as "02_appending"; without any, all of them')
