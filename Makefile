@@ -15,7 +15,7 @@ $(shell rm -f .venv/lab .venv/test .venv/hub)
 endif
 endif
 
-.PHONY: lab update test bench hub bundle notebooks outputs clean my_course
+.PHONY: lab update test bench hub bundle notebooks minutes outputs clean my_course
 
 lab: .venv/lab
 	$(RUN) -m workshop.opening.command $(ARGS)
@@ -34,7 +34,8 @@ bundle: .venv/lab .venv/bin/uv
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
 test: .venv/test
 	$(RUN) -m ruff check --quiet .
-	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
+	$(RUN) -m mypy
+	$(RUN) -m tests $(ARGS)
 
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"
 bench: .venv/lab .benchmark/npm/package.json
@@ -44,8 +45,12 @@ hub: .venv/hub
 	$(RUN) -m jupyterhub --config=deploy/jupyterhub/jupyterhub_config.py $(ARGS)
 
 # notebooks/ is generated from solutions/.
-notebooks: .venv/test
+notebooks: minutes
 	$(RUN) -m workshop.making.generate
+
+# Minutes are calculated, and written wherever they stand.
+minutes: .venv/test
+	$(RUN) -m workshop.making.minutes
 
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test

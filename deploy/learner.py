@@ -9,9 +9,18 @@ import sys
 from pathlib import Path
 
 from workshop.errors import WorkshopError
-from workshop.files import FOLDER
+from workshop.files import CHECKOUT, FOLDER
 from workshop.opening.command import SETTINGS
 from workshop.opening.folder import lay_out
+
+
+def closed_to_learners() -> Path | None:
+    """Return what system users who own nothing cannot get into, None if they can get to the kit and its Python."""
+    python = Path(sys.executable).resolve()
+    for path in (*CHECKOUT.parents, CHECKOUT, CHECKOUT / "notebooks", *python.parents, python):
+        if not path.stat().st_mode & 0o001:
+            return path
+    return None
 
 
 def main() -> None:

@@ -217,6 +217,7 @@ def test_shared_and_stopped_after_the_last(user: Callable[..., User], data: Path
     assert not (data / "postmaster.pid").exists()
 
 
+@pytest.mark.alone
 def test_a_second_call_is_cheap(user: Callable[..., User], data: Path) -> None:
     one = user(data)
     one.url()

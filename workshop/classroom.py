@@ -16,10 +16,11 @@ from .checks import answers, kept
 from .checks.checking import explain_sql_error, run_checks
 from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
-from .display import Box, Rows, count, show_figures_in_the_notebook
+from .display import Box, count, show_figures_in_the_notebook
 from .errors import WorkshopError
 from .interrupts import Interrupted, end_thread
 from .server.database import Database, drop_abandoned_sandboxes, open_database, server_url
+from .sql_cells import register, rows_of
 
 _SOMETHING_IS_MISSING = (
     psycopg.errors.UndefinedTable,
@@ -27,7 +28,6 @@ _SOMETHING_IS_MISSING = (
     psycopg.errors.UndefinedObject,
 )
 _hints_shown: Counter[str] = Counter()
-_last_answers: dict[str, Any] = {}  # what was checked last, for share()
 _started: "Classroom | None" = None
 
 
@@ -117,7 +117,7 @@ class Classroom(Database):
 
 
 def start(notebook: str, *, solution: bool = False) -> Classroom:
-    """Connect a notebook to its database, and give it an empty PostgreSQL schema of its own.
+    """Connect a notebook to its database, give it an empty PostgreSQL schema of its own, and make `%%sql` known.
 
     Call it again to begin again: what the notebook had stored is dropped, connections it had left open are closed.
 
@@ -139,6 +139,7 @@ def start(notebook: str, *, solution: bool = False) -> Classroom:
     kept.belongs_to_solution(solution)
     _started, line = open_database(notebook, Classroom)
     drop_abandoned_sandboxes(_started)
+    register(_started, check)
     recording.begin()
     _hints_shown.clear()
     show_figures_in_the_notebook()
@@ -167,7 +168,7 @@ def check(exercise_id: str, answer: Any) -> None:
         ) from None
     note = sent = ""
     if report.started:
-        _last_answers[exercise_id] = answer
+        kept.checked[exercise_id] = answer
         if report.passed:
             note = _keep(exercise, answer)
         sent = recording.record(exercise_id, report.failed_check)
@@ -182,7 +183,7 @@ def share(exercise_id: str) -> None:
     """
     exercise = _find(exercise_id)
     try:
-        answer = _source(_last_answers.get(exercise_id, kept.answer_to(exercise))).strip()
+        answer = _source(kept.checked.get(exercise_id, kept.answer_to(exercise))).strip()
     except (OSError, TypeError, SyntaxError):
         raise WorkshopError(
             f"There is no answer to {exercise_id} whose text could be shared.",
@@ -262,8 +263,7 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
             ) from None
         text = query_or_name if query is query_or_name else None  # a name alone has no place to point at
         raise WorkshopError(explain_sql_error(error, text, ran=True), "Nothing was changed.") from None
-    # As objects: pandas would show a NULL among texts as NaN, "not a number".
-    return Rows(cursor.fetchall(), columns=[column.name for column in cursor.description], dtype=object)
+    return rows_of(cursor)
 
 
 def progress() -> None:

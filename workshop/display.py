@@ -82,7 +82,11 @@ class Rows(pd.DataFrame):
 
     def _shown(self) -> list[pd.DataFrame]:
         ends = [self] if len(self) <= _MOST_ROWS else [self.head(_EACH_END), self.tail(_EACH_END)]
-        return [end.map(_bounded) for end in ends]
+        # Not with map(), which would take a column of texts and NULLs for one of texts and NaNs.
+        return [
+            pd.DataFrame([map(_bounded, row) for row in end.itertuples(index=False)], columns=end.columns, dtype=object)
+            for end in ends
+        ]
 
     def _left_out(self) -> list[str]:
         return [f"{len(self):,} rows: the first {_EACH_END} and the last."] if len(self) > _MOST_ROWS else []

@@ -57,14 +57,24 @@ def free_name(path: Path) -> Path:
     return free
 
 
-def new_file(path: Path) -> TextIO:
+def private_file(path: Path) -> TextIO:
     """Make a file that its owner alone can read, and open it to write text, such as CSV.
+
+    Raises:
+        FileExistsError: it is there already.
+        OSError: it cannot be made.
+    """
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", newline="", encoding="utf-8")
+
+
+def new_file(path: Path) -> TextIO:
+    """Make a private file for what somebody asked for by its name.
 
     Raises:
         WorkshopError: it is there already, or cannot be made.
     """
     try:
-        return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", newline="", encoding="utf-8")
+        return private_file(path)
     except FileExistsError:
         raise WorkshopError(
             f"{path} is there already, and may be the only place where its passwords are.", "Name another file."

@@ -213,10 +213,10 @@ def _wait_for_notebook(page: Page, path: str) -> None:
 
 
 def solved(notebook: str, exercise: str) -> str:
-    """Return the cell of an exercise, solved, as it stands in solutions/."""
+    """Return the cell of an exercise in SQL, solved, as it stands in solutions/."""
     cells = json.loads((CHECKOUT / "solutions" / notebook).read_text(encoding="utf-8"))["cells"]
     sources = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    return next(source for source in sources if f'check("{exercise}"' in source)
+    return next(source for source in sources if source.startswith(f"%%sql {exercise}\n"))
 
 
 def without_answer(cell: str) -> str:

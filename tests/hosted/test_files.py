@@ -12,9 +12,10 @@ import httpx
 import pytest
 import yaml
 
+from workshop.files import CHECKOUT
+
 from ..postgres import Server
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 VALUES = CHECKOUT / "deploy" / "kubernetes" / "values.yaml"
 
 
@@ -33,7 +34,6 @@ def test_the_configuration_for_kubernetes_runs_in_a_hub(
             value = secrets.pop(reference["key"])
         monkeypatch.setenv(name, value)
     assert not secrets, "not all that README has one put into the secret is used"
-    monkeypatch.syspath_prepend(CHECKOUT / "deploy")  # PYTHONPATH, in the Dockerfile
     config = tmp_path / "jupyterhub_config.py"
     config.write_text("c = get_config()\n" + "\n".join(values["extraConfig"].values()))
 

@@ -11,15 +11,12 @@ from workshop.errors import WorkshopError
 
 from ..postgres import Server
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-
 
 @pytest.fixture
 def hosted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The module, with a folder of its own for what it keeps."""
     pytest.importorskip("hashauthenticator", reason="no JupyterHub is installed: make .venv/hub")
-    monkeypatch.syspath_prepend(DEPLOY)
-    import hosted
+    from deploy import hosted
 
     monkeypatch.setattr(hosted, "STATE", tmp_path / "state")
     for name in (hosted.SECRET, hosted.ADMIN_URL, hosted.CONNECTIONS, "WORKSHOP_ROOM"):

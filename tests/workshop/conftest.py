@@ -39,7 +39,7 @@ def forget() -> None:
     """Forget what a kernel knows of the learner's log, as if it was restarted."""
     attempts._log.cache_clear()
     attempts._outbox.cache_clear()
-    classroom._last_answers.clear()
+    kept.checked.clear()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
 from workshop.room import Room, Seat
 from workshop.server import database, url_source
+from workshop.server.rooms import room_of
 
 from ..postgres import Server
 from ..room.conftest import asks_for_passwords, error_of
@@ -205,7 +206,7 @@ def test_nobody_calls_themselves_a_room(postgres: Server, room_file: Path) -> No
         owner.execute(made.format(sql.Identifier(member), sql.Identifier(group)))
         try:
             with psycopg.connect(make_conninfo(postgres.url, user=member, password="x")) as connection:
-                assert database.room_of(connection) is None
+                assert room_of(connection) is None
         finally:
             owner.execute(sql.SQL("DROP ROLE {}, {}").format(sql.Identifier(member), sql.Identifier(group)))
 

@@ -10,6 +10,9 @@ from ..errors import WorkshopError
 from ..files import CHECKOUT
 
 _MARK = re.compile(r"^.*\b(BEGIN|END) SOLUTION\b.*\n?", re.MULTILINE)
+# The cell of an answer in SQL holds that and nothing else, below this line. One in Python calls check().
+SQL_CELL = re.compile(r"\s*%%sql[ \t]+(?P<exercise>[\d.]+)[ \t]*\n")
+_CHECK = re.compile(r"""^check\(\s*["'](?P<exercise>[\d.]+)["']\s*,\s*(?P<answer>\w+)""", re.MULTILINE)
 
 
 def reference_answer(exercise_id: str) -> str:
@@ -35,14 +38,21 @@ def answer_in(folder: Path, exercise_id: str) -> str:
     """
     # Those with the marks of a solution come first: in others somebody tried something.
     for cell in sorted(_code_cells(folder), key=lambda cell: "BEGIN SOLUTION" not in cell):
-        if f'check("{exercise_id}"' in cell:
+        if (found := check_in(cell)) and found["exercise"] == exercise_id:
             return source_of_answer(cell, exercise_id)
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
 
 
+def check_in(cell: str) -> re.Match | None:
+    """Return where a cell checks an answer: to which `exercise` and, in Python, the name of the `answer`."""
+    return SQL_CELL.match(cell) or _CHECK.search(cell)
+
+
 def source_of_answer(cell: str, exercise_id: str) -> str:
-    """Return the answer in a cell: the text that it passes to check(), or its imports and definitions."""
+    """Return the answer in a cell: its SQL, or the text that it passes to check(), or its imports and definitions."""
     cell = _MARK.sub("", cell)
+    if sql := SQL_CELL.match(cell):
+        return cell[sql.end() :].strip()
     module = ast.parse(cell)
     (name,) = (
         node.args[1].id

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..files import free_name, learners_folder, write_whole
 from ..server.url_source import being_graded
@@ -23,6 +24,8 @@ def belongs_to_solution(is_solution: bool) -> None:
     if is_solution != _is_solution:
         _is_solution = is_solution
         folder.cache_clear()
+
+checked: dict[str, Any] = {}  # what this kernel checked last, by exercise: for share(), and for points
 
 
 @cache

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checks import kept
 from ..checks.checking import run_checks
 from ..checks.course import EXERCISES, NOTEBOOKS
 from ..checks.exercise import Exercise
@@ -69,14 +70,14 @@ def points_for(exercise: Exercise) -> int:
     return _POINTS[exercise.difficulty]
 
 
-def grade(exercise_id: str, answer: Any) -> Points:
+def grade(exercise_id: str, answer: Any = ...) -> Points:
     """Run an exercise's checks on an answer, and return its points: all of them if every check passes, else none.
 
     There is nothing in between: the checks stop at the first that fails, so how many passed says little.
 
     Args:
         exercise_id: the number of the exercise, such as "02.1".
-        answer: the SQL as a text, or the function itself.
+        answer: the SQL as a text, or the function itself; without one, what this kernel checked last.
 
     Raises:
         NotSolved: nbgrader is grading, and the answer earned nothing.
@@ -85,6 +86,7 @@ def grade(exercise_id: str, answer: Any) -> Points:
             that is down must not cost a learner points.
     """
     exercise = EXERCISES[exercise_id]
+    answer = kept.checked.get(exercise_id, ...) if answer is ... else answer
     try:
         url = server_url()
         with redirect_stderr(sys.stdout):  # a word on stderr, and nbgrader would take a right answer for a failure
@@ -151,7 +153,7 @@ def lay_out(course: Path, notebooks: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Lay out a course directory, and say what to do next."""
     parser = argparse.ArgumentParser(
-        prog="python -m workshop.making.grading", description=lay_out.__doc__.partition("\n")[0]
+        prog="python -m workshop.making.grading", description=(lay_out.__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("course", type=Path, help="the folder; it is made if need be")
     parser.add_argument("notebooks", nargs="*", help='such as "02_appending"; without any, all of them')

@@ -22,6 +22,7 @@ from ..files import learners_folder
 from . import url_source
 from .embedded import running_server
 from .programs import EmbeddedServerError
+from .rooms import room_of
 
 OLDEST_VERSION = 15
 
@@ -61,10 +62,6 @@ _WHEN_FULL = {
     "out of shared memory": "Its table of locks is full. On its machine, end the process that filled it (the server's "
     "log names it; kill, never kill -9), or restart PostgreSQL.",
 }
-
-# By these comments a room's roles and databases are known from everything else on a server.
-ROOM_MARK = "event store workshop, room "
-LEARNER_MARK = "event store workshop, learner "
 
 
 class Database:
@@ -177,7 +174,7 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
         ) from None
     said = url_source.current().said
     if room and said == url_source.JOINED.said:
-        said = f"room {room.removeprefix('room_')}, as {role}"
+        said = f"room {room}, as {role}"
     line = f"PostgreSQL {_version(database.connection)} ({said}), schema {schema}, empty."
     if crowded:
         line += (
@@ -270,21 +267,6 @@ def refuse_unfit_server(connection: psycopg.Connection, source: url_source.Sourc
         raise WorkshopError(
             "No trigger fires here: session_replication_role is set for this server, database or role.", source.change
         )
-
-
-def room_of(connection: psycopg.Connection) -> str | None:
-    """Return the room that the role of a connection belongs to: the name of its log's database, or None.
-
-    A room is a role that its learners are members of, called as the database of its log. Learners cannot change that.
-    """
-    row = connection.execute(
-        "SELECT room.rolname FROM pg_auth_members JOIN pg_roles room ON room.oid = roleid"
-        " JOIN pg_roles learner ON learner.oid = member AND learner.rolname = session_user"
-        " WHERE starts_with(shobj_description(learner.oid, 'pg_authid'), %s)"
-        " AND starts_with(shobj_description(room.oid, 'pg_authid'), %s)",
-        (LEARNER_MARK, ROOM_MARK),
-    ).fetchone()
-    return row[0] if row else None
 
 
 def drop_schemas(url: str, schemas: Iterable[str]) -> None:
