@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from IPython import get_ipython
-from IPython.display import clear_output
+from IPython.display import display
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·", "met": "✓", "missed": "✗", "not tested": "·"}
 _COLOURS = {
@@ -181,24 +181,20 @@ def _inline(text: str) -> str:
 
 
 class Line:
-    """A line that says how far something is, in the place of the one before; nothing is left of it in the end.
+    """A line that says how far something is, each time in the place of the one before.
 
     Where nobody looks on, as in a program whose output goes to a file, there is none.
     """
 
-    def __enter__(self) -> "Line":
-        self._is_seen = _in_notebook() or sys.stdout.isatty()
-        return self
+    def __init__(self) -> None:
+        self._place = display(Shown("", ""), display_id=True) if _in_notebook() else None
 
     def show(self, text: str) -> None:
         """Show a text in the place of the one before."""
-        if self._is_seen:
-            clear_output(wait=True)
-            print(text, end="", flush=True)
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_seen:
-            clear_output()
+        if self._place:
+            self._place.update(Shown(text, f"<div>{escape(text)}</div>"))
+        elif sys.stdout.isatty():
+            print(f"\r{text}", end="", flush=True)
 
 
 def show_figures_in_the_notebook() -> None:

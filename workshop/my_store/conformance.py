@@ -168,7 +168,8 @@ def _run(store: str, files: list[str], brief: bool) -> list[dict[str, Any]]:
     groups.append([file for file in files if not any(file in group for group in groups)])
     groups = [group for group in groups if group]
     progress, begin = _Progress(), time.monotonic()
-    with ThreadPoolExecutor(len(groups) or 1) as pool, Line() as line:
+    line = Line()
+    with ThreadPoolExecutor(len(groups) or 1) as pool:
         running = [pool.submit(_run_group, store, group, progress, brief=brief) for group in groups]
         try:
             while wait(running, timeout=0.5).not_done:
