@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Take two processes a core, for tests wait as much as they work; one, if the server is given."""
     return 0 if config.getoption("--postgres") == "url" else min(2 * (os.cpu_count() or 1), 8)
@@ -37,7 +38,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not load all files once more for the few tests that are alone."""
     if config.getoption("--alone") == "only" and collection_path.is_file():
-        return True if "mark.alone" not in collection_path.read_text(encoding="utf-8") else None
+        return True if "mark.alone" not in collection_path.read_text(encoding="utf-8", errors="ignore") else None
     return None
 
 
