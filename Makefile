@@ -28,7 +28,7 @@ my_course: .venv/lab
 	$(RUN) -m workshop.opening.command lay-out
 
 # For each supported Python, on Linux, Windows and macOS: make bundle ARGS=/media/stick
-bundle: .venv/lab
+bundle: .venv/lab .venv/bin/uv
 	$(RUN) -m workshop.making.bundle $(ARGS)
 
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
@@ -59,6 +59,9 @@ outputs: .venv/test
 
 clean:
 	rm -rf .venv .benchmark
+
+.venv/bin/uv: | .venv/lab
+	@$(PYTHON) install.py "$(shell sed -n 's/^\(uv~=[0-9.]*\).*/\1/p' requirements-dev.txt)"
 
 .venv/lab: requirements.txt pyproject.toml install.py
 	@$(PYTHON) install.py -r requirements.txt

@@ -197,12 +197,16 @@ class TestLayingOutACourse:
         course = tmp_path / "course"
         assert lay_out(course, []) == list(NOTEBOOKS)
         for path in SOLVED:
-            assert (course / "source" / path.stem / path.name).read_bytes() == path.read_bytes()
+            laid_out = (course / "source" / path.stem / path.name).read_text(encoding="utf-8")
+            solved = path.read_text(encoding="utf-8")
+            # What learners hand in is theirs, and does not say that it is a solution.
+            assert laid_out == solved.replace(", solution=True)", ")") != solved
         (course / "nbgrader_config.py").write_text("# mine\n")
         (course / "source/01_tables/01_tables.ipynb").write_text("an older kit")
         assert lay_out(course, ["01_tables"]) == ["01_tables"]
         assert (course / "nbgrader_config.py").read_text() == "# mine\n"
-        assert (course / "source/01_tables/01_tables.ipynb").read_bytes() == SOLVED[1].read_bytes()
+        laid_out = (course / "source/01_tables/01_tables.ipynb").read_text(encoding="utf-8")
+        assert laid_out == SOLVED[1].read_text(encoding="utf-8").replace(", solution=True)", ")")
 
     def test_bad_arguments_get_a_clear_error_and_nothing_is_made(self, tmp_path: Path) -> None:
         course = tmp_path / "course"

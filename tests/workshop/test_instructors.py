@@ -219,7 +219,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 
 def test_the_errors_of_a_failing_laptop_are_the_kits() -> None:
-    sources = [CHECKOUT / "Makefile", *sorted((CHECKOUT / "workshop").rglob("*.py"))]
+    sources = [CHECKOUT / "Makefile", CHECKOUT / "install.py", *sorted((CHECKOUT / "workshop").rglob("*.py"))]
     said = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     said = re.sub(r'"\s*\n\s*f?"', "", said)  # a text over several lines
     quotes = [
