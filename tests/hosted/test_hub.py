@@ -24,7 +24,7 @@ if reason := missing():
 MARK = f"t{uuid4().hex[:6]}"
 NAMES = ("ada", "bob", "cleo")
 SET_UP = 'from workshop import start, check; db = start("01_tables")'
-SOLVE = 'from workshop.answers import reference_answer; check("01.1", reference_answer("01.1"))'
+SOLVE = 'from workshop.checks.answers import reference_answer; check("01.1", reference_answer("01.1"))'
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ open. What a neighbour runs is hidden.
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -66,6 +66,7 @@ class Room:
         host, port: what the learners' machines call that server, where it is not what `admin_url` says.
         connections: how many connections each learner may have at once. The room remembers it, so that it need be named
             only once.
+        tell: called with what an instructor should hear of, such as whose connection was in the way.
 
     Raises:
         WorkshopError: the name is none. From each method: what it is that PostgreSQL, or the network, refuses.
@@ -79,12 +80,14 @@ class Room:
         host: str | None = None,
         port: int | None = None,
         connections: int | None = None,
+        tell: Callable[[str], None] = lambda text: None,
     ):
         self.name = check_room(name)
         self.role = group_of(name)
         self._admin_url = in_libpqs_words(admin_url)
         self._host, self._port = host, port
         self._connections = connections
+        self._tell = tell
 
     def advice(self, names: Iterable[str] = ()) -> list[str]:
         """Return what to know of the server before these learners come, beside those who are there."""
@@ -186,10 +189,9 @@ class Room:
         Raises:
             WorkshopError: there is no such room.
         """
-        with server.admin_connection(self._admin_url, self.name) as connection:
-            catalog = RoomCatalog(connection, self.name)
-            catalog.require()
-            return list(catalog.learners().values())
+        with self._work() as builder:
+            builder.catalog.require()
+            return list(builder.catalog.learners().values())
 
     def take_down(self) -> list[str]:
         """Drop the room: its databases with all that is in them, its roles, and nothing else.
@@ -211,9 +213,11 @@ class Room:
     @contextmanager
     def _work(self) -> Iterator[RoomBuilder]:
         """Connect with the right to work on the room, and keep others from it meanwhile."""
-        with server.admin_connection(self._admin_url, self.name) as connection:
-            rights = server.rights(connection)
-            yield RoomBuilder(RoomCatalog(connection, self.name), self._admin_url, rights, self._connections)
+        with server.admin_connection(self._admin_url, self.name) as (connection, way):
+            catalog, rights = RoomCatalog(connection, self.name), server.rights(connection)
+            yield RoomBuilder(catalog, self._admin_url, way, rights, self._connections)
+        for learner in sorted(way.ended):
+            self._tell(f"A connection of {learner} was in the way of this, and has been ended.")
 
     def _seat(self, builder: RoomBuilder, role: str, name: str, password: str | None, *, exists: bool) -> Seat:
         builder.make_learner(role, name, password, exists=exists)
