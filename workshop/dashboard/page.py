@@ -23,7 +23,7 @@ _LEGEND = (
 )
 # As page.css has it, in em of the grid's type, and the screen of a projector, in pixels: how many columns of learners
 # there are depends on what fits there.
-_NAME, _CELL, _GAP = 8.0, 2.5, 1.5
+_NAME, _CELL, _GAP = 8.0, 2.7, 1.5
 _SCREEN = (1850, 950)
 _LINE = 1.3
 _PANEL_LINE = 42  # letters in a line of the panels, at least
@@ -208,7 +208,7 @@ def _held_up(view: View, called: dict[str, str]) -> str:
     return f"Held up by {who}: a lock in the room's log is kept, and what came after it cannot be shown yet. " + (
         "That connection is being ended."
         if view.hold_ups.may_end
-        else f"We may not end that; who made the room may: python -m workshop.room reset {view.room} NAME."
+        else f"We may not end that connection; who made the room may: python -m workshop.room reset {view.room} NAME."
     )
 
 
@@ -267,8 +267,8 @@ def _stuck(model: RoomModel, now: datetime, since: datetime | None, called: dict
         )
         for each in stuck[:_LISTED]
     ]
-    more = len(stuck) - len(rows)
-    return Panel(f"Stuck, the longest first: {len(stuck)}" + (f", {more} of them not listed" if more else ""), rows)
+    shown = f"{len(rows)} of " if len(rows) < len(stuck) else ""
+    return Panel(f"Stuck, the longest first: {shown}{len(stuck)}", rows)
 
 
 def _most_failed(model: RoomModel, now: datetime) -> Panel:

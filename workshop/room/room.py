@@ -53,8 +53,8 @@ class Seat:
 
     @property
     def line(self) -> str:
-        """What the learner pastes into a notebook; empty where the password stays."""
-        return f'from workshop import join; join("{self.url}")' if self.url else ""
+        """What the learner pastes into a notebook; empty where the password stays. It needs no quoting in CSV."""
+        return f"from workshop import join; join('{self.url}')" if self.url else ""
 
 
 class Room:
