@@ -1,14 +1,35 @@
-"""Files: where the kit is, writing one whole or not at all, one with passwords in it; and a port that nobody uses."""
+"""Files: where the kit is and where the learner works; writing one whole or not at all, one with passwords in it; and a
+port that nobody uses."""
 
 import os
 import socket
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
 from .errors import WorkshopError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+# Where notebooks/, solutions/ and tests/ are read from, and no learner writes: the checkout, or what a wheel has of it.
+IS_INSTALLED = (_PACKAGE / "kit").is_dir()
+CHECKOUT = _PACKAGE / "kit" if IS_INSTALLED else _PACKAGE.parent
+FOLDER = "WORKSHOP_FOLDER"  # names the learner's folder, in the environment of a kernel
+DELIVERED = ".delivered"  # in the learner's folder: what was laid out there, as it was
+
+
+@cache
+def learners_folder() -> Path:
+    """Return the learner's folder: notebooks/ to work in, my_eventstore/, the embedded PostgreSQL's data, the room.
+
+    It is the one that WORKSHOP_FOLDER names; else the one that this kernel's notebook lies in; else the checkout's
+    my_course/, or event-store/ in the home of whoever installed the kit as a package.
+    """
+    if named := os.environ.get(FOLDER):
+        return Path(named).absolute()
+    here = Path.cwd()
+    laid_out = next((folder for folder in (here, *here.parents) if (folder / DELIVERED).is_dir()), None)
+    return laid_out or (Path.home() / "event-store" if IS_INSTALLED else CHECKOUT / "my_course")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -25,6 +46,15 @@ def write_whole(path: Path, text: str) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def free_name(path: Path) -> Path:
+    """Return a path that is not taken: that one, or with a number behind its name."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return free
 
 
 def private_file(path: Path) -> TextIO:

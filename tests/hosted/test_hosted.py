@@ -7,9 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from deploy import learner
 from workshop.errors import WorkshopError
-from workshop.files import CHECKOUT
 
 from ..postgres import Server
 
@@ -121,18 +119,3 @@ def test_a_number_of_connections_that_is_none_is_refused(
     monkeypatch.setenv(hosted.CONNECTIONS, given)
     with pytest.raises(SystemExit, match="WORKSHOP_CONNECTIONS is '.*', and that is no number"):
         hosted.serve_room(SimpleNamespace())
-
-
-def test_a_learners_folder_keeps_what_is_there(tmp_path: Path) -> None:
-    learner.lay_out(tmp_path)
-    notebooks = {path.name for path in (tmp_path / "notebooks").iterdir()}
-    assert notebooks == {path.name for path in (CHECKOUT / "notebooks").glob("*.ipynb")}
-    assert all((tmp_path / name).exists() for name in learner.LINKED)
-
-    changed, gone = tmp_path / "notebooks" / "01_tables.ipynb", tmp_path / "notebooks" / "02_appending.ipynb"
-    changed.write_text("mine")
-    gone.unlink()
-    learner.lay_out(tmp_path)
-    assert changed.read_text() == "mine" and gone.stat().st_size > 1000
-    assert {path.name for path in (tmp_path / "notebooks").iterdir()} == notebooks
-    assert os.access(gone, os.W_OK)

@@ -216,6 +216,7 @@ def test_the_room_hears_the_outcome_and_the_learner_sees_what_it_hears(room: Scr
     assert {each.stream_id for each in known(room)} == {f"learner-{room.role_of('ada')}"}
 
 
+@pytest.mark.alone
 def test_a_check_is_as_quick_as_ever(room: ScratchRoom) -> None:
     attempts.begin()
     began = time.perf_counter()
@@ -225,6 +226,7 @@ def test_a_check_is_as_quick_as_ever(room: ScratchRoom) -> None:
     assert same(known(room), recorded())
 
 
+@pytest.mark.alone
 def test_a_room_that_is_gone_breaks_nothing_and_hears_it_all_when_it_is_back(room: ScratchRoom, said: Said) -> None:
     failing("01.2")
     room.close_doors()
@@ -241,6 +243,7 @@ def test_a_room_that_is_gone_breaks_nothing_and_hears_it_all_when_it_is_back(roo
     assert f"Sent to the room {room.name}" in said()
 
 
+@pytest.mark.alone
 def test_a_slow_room_does_not_slow_down_a_check(room: ScratchRoom, said: Said) -> None:
     failing("01.2")
     with room.connect() as busy, busy.transaction():
@@ -334,9 +337,8 @@ def test_learners_do_not_meet(room: ScratchRoom, monkeypatch: pytest.MonkeyPatch
     assert [each.stream_id for each in known(room)] == [f"learner-{room.role_of(name)}" for name in ("ada", "bo")]
 
 
-def test_a_solution_sends_nothing(room: ScratchRoom, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
-    monkeypatch.delenv("MY_EVENTSTORE")
-    monkeypatch.chdir(kept.CHECKOUT / "solutions")
+def test_a_solution_sends_nothing(room: ScratchRoom, said: Said) -> None:
+    kept.belongs_to_solution(True)
     check("01.2", right_answer("01.2"))
     with pytest.raises(WorkshopError):
         share("01.2")

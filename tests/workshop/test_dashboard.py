@@ -4,6 +4,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -432,8 +433,10 @@ def test_the_agendas_are_those_of_the_instructors(name: str) -> None:
         (16, [2, 2], -12), (31, [3], -1), (40, [1, 1], 12), (100, [3], 0), (100, [2], 68),
     ],
 )  # fmt: skip
-def test_behind_and_ahead(minute: float, done: list[int], behind: int) -> None:
+def test_behind_and_ahead(minute: float, done: list[int], behind: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two exercises share their minutes as they share the work."""
+    for exercise_id, minutes in (("01.1", 8), ("01.2", 4)):
+        monkeypatch.setitem(EXERCISES, exercise_id, replace(EXERCISES[exercise_id], minutes=minutes))
     agenda = Agenda([(10, "00.1"), (10, "break"), (12, "01.1 01.2"), (8, "questions")])
     assert [(step.what, step.ends) for step in agenda.steps] == [
         ("00.1", 10), ("break", 20), ("01.1", 28), ("01.2", 32), ("questions", 40)

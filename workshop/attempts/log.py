@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from psycopg import sql
@@ -63,7 +63,7 @@ class LearnersLog:
         """Return the learner's events."""
         return self._ask(lambda store: store.read_stream(self.stream_id, from_version=from_version))
 
-    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[object, int]:
+    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[Any, int]:
         """Handle a command, and return the event that it led to, with its version.
 
         Another kernel may record at the same time: then it is decided again. The connection may break before the answer

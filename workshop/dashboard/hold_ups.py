@@ -43,7 +43,7 @@ class HoldUps:
         now = time.monotonic()
         # To ask has the server forget what everybody has heard: else it stays full where nobody listens any more.
         (self.queue,) = connection.execute("SELECT pg_notification_queue_usage()").fetchone()  # type: ignore[misc]
-        holding = dict(connection.execute(_HOLDING).fetchall())
+        holding: dict[str, list[int]] = dict(connection.execute(_HOLDING).fetchall())
         if self.queue >= FULL:
             holding |= dict(connection.execute(_LISTENING, (LEARNER_MARK,)).fetchall())
         prepared = connection.execute(_PREPARED).fetchall()

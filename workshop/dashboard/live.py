@@ -85,6 +85,7 @@ class Dashboard:
         if names not in NAMES:
             raise WorkshopError(f"names={names!r} is none of {', '.join(NAMES)}.", 'Write names="shown", for one.')
         self.room = room
+        self._learner: str | None
         url, self._schema, self._learner = _own_log(server) if room is None else (_log_of(room, server), "room", None)
         self.model = RoomModel(self._learner)
         self._hold_ups = HoldUps()

@@ -112,7 +112,7 @@ class RoomModel:
         self.learners.setdefault(learner, learner)
         if recorded.event.exercise_id not in EXERCISES:
             return
-        if self._began is None or at - self._last > PAUSE:
+        if self._last is None or at - self._last > PAUSE:
             self._began = at
         self._last = at
         match recorded.event:

@@ -4,7 +4,7 @@ import os
 import re
 
 from . import url_source
-from .database import address, open_connection, refuse_old_server
+from .database import address, open_connection, refuse_unfit_server
 from .rooms import room_of
 
 
@@ -29,7 +29,7 @@ def join(url: str) -> None:
     if not url.startswith(("postgresql://", "postgres://")):
         url = "none"  # what libpq would fill in from its defaults is not what the instructor meant
     with open_connection(url, url_source.PASTED) as connection:
-        refuse_old_server(connection, url_source.PASTED)
+        refuse_unfit_server(connection, url_source.PASTED)
         role, room = connection.info.user, room_of(connection)
     url_source.keep_url(url)
     where = f"the room {room}" if room else "a server"
