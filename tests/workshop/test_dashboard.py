@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from workshop import check
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES, NOTEBOOKS
-from workshop.dashboard.agenda import AGENDAS, Agenda
+from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard, dashboard
 from workshop.dashboard.page import View, show_room
 from workshop.dashboard.read_model import CHECKS, FailedCheck, RoomModel, Stuck
@@ -411,19 +411,6 @@ def test_the_agendas_add_up(name: str, minutes: int) -> None:
     assert agenda.minutes == minutes and len(set(agenda.exercises)) == len(agenda.exercises)
     if name == "one hour":
         assert tuple(agenda.exercises) == FAST_TRACK
-
-
-@pytest.mark.parametrize("name", AGENDAS)
-def test_the_agendas_are_those_of_the_instructors(name: str) -> None:
-    path = CHECKOUT / "INSTRUCTORS.md"
-    if not path.exists():
-        pytest.skip("there is no INSTRUCTORS.md to compare with")
-    section = re.search(rf"^### {name}$(.*?)^##", path.read_text(encoding="utf-8"), re.M | re.S | re.I)
-    assert section, f"INSTRUCTORS.md has no agenda under ### {name.capitalize()}"
-    told = []
-    for minutes, exercises in re.findall(r"^\| \d+ \| (\d+) \| [^|]+ \| ([^|]+) \|", section[1], re.M):
-        told.append((int(minutes), re.findall(r"\d\d\.\d", exercises)))
-    assert told == [(minutes, [word for word in what.split() if word in EXERCISES]) for minutes, what in AGENDAS[name]]
 
 
 @pytest.mark.parametrize(

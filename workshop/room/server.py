@@ -135,6 +135,11 @@ def advice(connection: psycopg.Connection, learners: int, connections: int) -> l
     ]
 
 
+def enough_connections(learners: int, connections: int = CONNECTIONS) -> int:
+    """Return the max_connections with which a server has enough for a room, and some for whoever looks after it."""
+    return learners * connections + _OWN_CONNECTIONS + 20
+
+
 def _capacity(connection: psycopg.Connection, learners: int, connections: int) -> list[str]:
     most = connection.execute(
         "SELECT sum(setting::int * CASE name WHEN 'max_connections' THEN 1 ELSE -1 END)::int FROM pg_settings"
@@ -144,11 +149,10 @@ def _capacity(connection: psycopg.Connection, learners: int, connections: int) -
     if needed <= most:
         return []
     share = (most - _OWN_CONNECTIONS) // learners
-    enough = needed + 20
     return [
         f"This server lets in {most} connections at once, and {learners} learners with up to {connections} each can "
         f"ask for {needed}: when it is full, it is full for all of them. Have a superuser run "
-        f"ALTER SYSTEM SET max_connections = {enough}; and restart the server"
+        f"ALTER SYSTEM SET max_connections = {enough_connections(learners, connections)}; and restart the server"
         + (f", or run make again with --connections {share}." if share >= FEWEST_CONNECTIONS else ".")
     ]
 
