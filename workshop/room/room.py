@@ -15,8 +15,10 @@ of locks are one for all. `list` shows sizes and connections, and `reset` ends w
 table of locks is full: then nobody gets a connection, whoever asks.
 
 The names of roles and databases, and their comments, can be read by everybody on a server, so by all learners. So can,
-in pg_stat_activity, who is connected to what, and under which application_name: it says which notebook a neighbour has
-open. What a neighbour runs is hidden.
+in PostgreSQL's statistics, who is connected to what, under which application_name, which says what notebook a neighbour
+has open, and how busy a database is. What a neighbour runs, and what comes of it, is hidden.
+
+A command waits for no learner, whatever a learner holds: see right_of_way.py.
 """
 
 import re
