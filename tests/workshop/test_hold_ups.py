@@ -14,7 +14,6 @@ from psycopg.conninfo import make_conninfo
 
 from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard
-from workshop.server import embedded
 
 from ..postgres import EmbeddedServer, Server
 from ..room.conftest import creator_url
@@ -185,10 +184,7 @@ def test_nobody_else_rings_the_bell_or_hears_it(room: ScratchRoom, board: Dashbo
 @pytest.mark.long
 def test_what_is_prepared_or_fills_the_queue_of_notifications_is_named_and_ended() -> None:
     """On a server that takes prepared transactions, and has a short queue: all it may be set to, by its owner."""
-    with pytest.MonkeyPatch.context() as patch:
-        for setting, value in {"max_prepared_transactions": "5", "max_notify_queue_pages": "64"}.items():
-            patch.setitem(embedded.SETTINGS, setting, value)
-        server = EmbeddedServer()
+    server = EmbeddedServer(max_prepared_transactions="5", max_notify_queue_pages="64")
     try:
         room = ScratchRoom(server.url, ["ada", "bo"])
         assert any("max_prepared_transactions = 0" in note for note in room.advice())
