@@ -166,7 +166,7 @@ class Dashboard:
             self._enter(connection)
             self._problem = ""
         except Exception as error:
-            gone = "does not exist" in str(error)
+            gone = re.search('database ".+" does not exist', str(error))
             why = "The room is gone, or being made anew." if gone else f"Reconnecting: {_line(error)}"
             self._problem = f"{why} What is shown is what was known before."
             if connection:

@@ -205,7 +205,7 @@ def _held_up(view: View, called: dict[str, str]) -> str:
     if view.hold_ups is None or not view.hold_ups.held_by:
         return ""
     who = " and ".join(called.get(learner, learner) for learner in view.hold_ups.held_by)
-    return f"Held up by {who}: a lock in the room's log is kept, and what came after it cannot be shown yet. " + (
+    return f"Held up by {who}: a lock or a transaction is kept, and what came after it cannot be shown yet. " + (
         "That connection is being ended."
         if view.hold_ups.may_end
         else f"We may not end that connection; who made the room may: python -m workshop.room reset {view.room} NAME."

@@ -142,10 +142,9 @@ class RoomBuilder:
         """
         if not self.catalog.owns_database(name):
             return False
-        # DROP DATABASE ... WITH (FORCE) is refused to who is no superuser while autovacuum is at work there.
         self._insist(partial(self.run, "ALTER DATABASE {} ALLOW_CONNECTIONS false", name))
         self._end("datname = %s AND pg_has_role(usesysid, 'USAGE')", name)
-        try:
+        try:  # WITH (FORCE) would be refused to who is no superuser, while autovacuum is at work there
             self._insist(partial(self.run, "DROP DATABASE {}", name))
         except postgres.ObjectInUse as error:
             self._tell_who_is_in(name, error)

@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from psycopg import Connection
+
 from ..errors import WorkshopError
 from ..server.rooms import group_of
 from ..server.url_source import in_libpqs_words
@@ -34,6 +36,7 @@ from . import server
 from .builder import RoomBuilder
 from .catalog import Learner, RoomCatalog
 from .names import check_room, plain, plain_names
+from .right_of_way import RightOfWay
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another one
 
@@ -191,9 +194,10 @@ class Room:
         Raises:
             WorkshopError: there is no such room.
         """
-        with self._work() as builder:
-            builder.catalog.require()
-            return list(builder.catalog.learners().values())
+        with self._connected() as (connection, _):
+            catalog = RoomCatalog(connection, self.name)
+            catalog.require()
+            return list(catalog.learners().values())
 
     def take_down(self) -> list[str]:
         """Drop the room: its databases with all that is in them, its roles, and nothing else.
@@ -214,12 +218,20 @@ class Room:
 
     @contextmanager
     def _work(self) -> Iterator[RoomBuilder]:
-        """Connect with the right to work on the room, and keep others from it meanwhile."""
-        with server.admin_connection(self._admin_url, self.name) as (connection, way):
+        """Connect with the right to work on the room."""
+        with self._connected() as (connection, way):
             catalog, rights = RoomCatalog(connection, self.name), server.rights(connection)
             yield RoomBuilder(catalog, self._admin_url, way, rights, self._connections)
-        for learner in sorted(way.ended):
-            self._tell(f"A connection of {learner} was in the way of this, and has been ended.")
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[Connection, RightOfWay]]:
+        """Connect, keep others from the room meanwhile, and tell whose connection was in the way."""
+        with server.admin_connection(self._admin_url, self.name) as (connection, way):
+            try:
+                yield connection, way
+            finally:
+                for learner in sorted(way.ended):
+                    self._tell(f"A connection of {learner} was in the way of this, and has been ended.")
 
     def _seat(self, builder: RoomBuilder, role: str, name: str, password: str | None, *, exists: bool) -> Seat:
         builder.make_learner(role, name, password, exists=exists)
