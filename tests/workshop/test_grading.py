@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from traitlets.config import Config
 
 from workshop import classroom
 from workshop.checks import kept
@@ -207,6 +208,14 @@ class TestLayingOutACourse:
         assert (course / "nbgrader_config.py").read_text() == "# mine\n"
         laid_out = (course / "source/01_tables/01_tables.ipynb").read_text(encoding="utf-8")
         assert laid_out == SOLVED[1].read_text(encoding="utf-8").replace(", solution=True)", ")")
+
+    def test_a_submission_inherits_no_key_to_the_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        keys = ("WORKSHOP_ADMIN_URL", "WORKSHOP_HUB_SECRET")
+        for key in keys:
+            monkeypatch.setenv(key, "of the instructor's")
+        lay_out(tmp_path, ["00_welcome"])
+        exec((tmp_path / "nbgrader_config.py").read_text(), {"get_config": Config})  # as nbgrader reads it
+        assert not any(key in os.environ for key in keys) and "PATH" in os.environ
 
     def test_bad_arguments_get_a_clear_error_and_nothing_is_made(self, tmp_path: Path) -> None:
         course = tmp_path / "course"

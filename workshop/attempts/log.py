@@ -74,12 +74,13 @@ class LearnersLog:
         """
         event_id = uuid4()
 
-        def record(store: EventStore) -> object:
+        def record(store: EventStore) -> tuple[Progress, int]:
             return handle(store, LEARNER, self.stream_id, command, attempts=_ATTEMPTS, event_ids=[event_id])
 
-        with suppress(DuplicateEvent):  # a try whose answer got lost had done it
-            self._ask(record)
-        recorded = next(recorded for recorded in self.read() if recorded.id == event_id)
+        version = 1
+        with suppress(DuplicateEvent):  # a try whose answer got lost had done it, somewhere in the stream
+            _, version = self._ask(record)
+        recorded = next(recorded for recorded in self.read(version) if recorded.id == event_id)
         return recorded.event, recorded.version
 
     def progress(self) -> Progress:
