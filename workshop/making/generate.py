@@ -15,6 +15,8 @@ from .grade_cells import is_grade_cell
 
 # What CI runs of an unsolved notebook must not fail, but its outputs are compared with nothing.
 _IGNORE_OUTPUT = "nbval-ignore-output"
+# What takes long and is the same solved or not runs once, in solutions/.
+_SOLVED_ONLY, _SKIP = "solved-only", "nbval-skip"
 
 
 def without_answers(solved: Path) -> str:
@@ -33,7 +35,8 @@ def without_answers(solved: Path) -> str:
     notebook, _ = ClearOutput().preprocess(notebook, resources)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), _IGNORE_OUTPUT})
+            tags = {*cell.metadata.get("tags", []), _IGNORE_OUTPUT}
+            cell.metadata["tags"] = sorted(tags | {_SKIP} if _SOLVED_ONLY in tags else tags)
     return nbformat.writes(notebook) + "\n"
 
 
