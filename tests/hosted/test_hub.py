@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from workshop.server import embedded
+from workshop.server import programs
 
 from ..postgres import EmbeddedServer
 from .hub import CHECKOUT, Hub, Learner, missing
@@ -37,7 +37,7 @@ def address() -> str:
 def admin_url(address: str) -> Iterator[str]:
     """An instructor's role on a server that listens to all users of this machine, and asks them for passwords."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(embedded.SETTINGS, "listen_addresses", address)
+        patch.setitem(programs.SETTINGS, "listen_addresses", address)
         server = EmbeddedServer()
     with server.connect() as owner:
         file = Path(owner.execute("SHOW hba_file").fetchone()[0])

@@ -335,7 +335,7 @@ EXERCISES = (
     Exercise(
         id="01.1",
         title="The events table",
-        minutes=8,
+        minutes=7,
         difficulty="easy",
         keeps="schema/20_events.sql",
         fast_track=True,

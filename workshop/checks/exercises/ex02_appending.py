@@ -730,7 +730,7 @@ EXERCISES = (
     Exercise(
         id="02.1",
         title="Append one event",
-        minutes=8,
+        minutes=9,
         difficulty="medium",
         keeps="steps/append_event.sql",
         given=TABLES,
@@ -760,7 +760,7 @@ EXERCISES = (
     Exercise(
         id="02.2",
         title="Expect a version",
-        minutes=6,
+        minutes=8,
         difficulty="medium",
         keeps="steps/append_event.sql",
         given=TABLES,
@@ -788,7 +788,7 @@ EXERCISES = (
     Exercise(
         id="02.3",
         title="Append a batch",
-        minutes=15,
+        minutes=20,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -818,7 +818,7 @@ EXERCISES = (
     Exercise(
         id="02.4",
         title="The answer that never came",
-        minutes=12,
+        minutes=25,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -873,7 +873,7 @@ EXERCISES = (
     Exercise(
         id="02.6",
         title="Append, from Python",
-        minutes=8,
+        minutes=10,
         difficulty="medium",
         keeps="store.py",
         given=(*TABLES, *APPENDING),

@@ -677,7 +677,7 @@ EXERCISES = (
     Exercise(
         id="04.3",
         title="Given, when, then",
-        minutes=10,
+        minutes=9,
         difficulty="medium",
         keeps="test_bank_account.py",
         checks=(

@@ -649,7 +649,7 @@ EXERCISES = (
     Exercise(
         id="06.1",
         title="The balance of every account",
-        minutes=9,
+        minutes=10,
         difficulty="medium",
         keeps="account_balances.py",
         fast_track=True,
@@ -708,7 +708,7 @@ EXERCISES = (
     Exercise(
         id="06.3",
         title="One transaction for both",
-        minutes=10,
+        minutes=8,
         difficulty="hard",
         keeps="append_and_project.py",
         given=core_schema(),
@@ -737,7 +737,7 @@ EXERCISES = (
     Exercise(
         id="06.4",
         title="Rebuild",
-        minutes=12,
+        minutes=8,
         difficulty="hard",
         keeps="projections.py",
         given=core_schema(),

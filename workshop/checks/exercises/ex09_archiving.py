@@ -462,7 +462,7 @@ EXERCISES = (
     Exercise(
         id="09.1",
         title="Archive a stream",
-        minutes=10,
+        minutes=12,
         difficulty="medium",
         keeps="schema/90_archive_stream.sql",
         given=tuple(name for name in whole_schema() if name != "90_archive_stream.sql"),
@@ -499,7 +499,7 @@ EXERCISES = (
     Exercise(
         id="09.2",
         title="Close the books",
-        minutes=12,
+        minutes=10,
         difficulty="hard",
         keeps="close_books.py",
         given=whole_schema(),
