@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ class EmbeddedServer(Server):
         postmaster.suspend()  # it is to start nothing more while its children are counted
         family = [postmaster, *postmaster.children(recursive=True)]
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # without its postmaster, it may end by itself
+                process.kill()
         while any(map(_runs, family)):
             time.sleep(0.01)
 
@@ -91,7 +93,8 @@ class EmbeddedServer(Server):
 
         # The keeper ends once the folder is gone, and may make it anew (to look at a lock) before it does.
         keepers = [each for each in psutil.process_iter(["cmdline"]) if str(self._data) in (each.info["cmdline"] or ())]
-        self.kill()
+        with suppress(psutil.NoSuchProcess):  # a test may have killed it, and not started it again
+            self.kill()
         shutil.rmtree(self._data.parent, ignore_errors=True)
         deadline = time.monotonic() + 10
         while any(map(_runs, keepers)) and time.monotonic() < deadline:
