@@ -81,7 +81,7 @@ def test_a_notebook_starts_with_its_title_and_its_set_up_cell(path: Path) -> Non
     title = "".join(notebook["cells"][0]["source"])
     assert title.startswith("# ") and "**After this notebook you will be able to**" in title
     assert f'\n\ndb = start("{path.stem}")\n' in "".join(notebook["cells"][1]["source"]) + "\n"
-    assert sum("start(" in text for text in texts(path, "code")) == 1
+    assert sum("= start(" in text for text in texts(path, "code")) == 1
 
 
 def bound(code: str) -> set[str]:
