@@ -233,7 +233,7 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
     tab: Tab, jupyterlab: JupyterLab, postgres: Server
 ) -> None:
     """Thirty learners on one screen, in both themes; an attempt shows within a second or so, by push."""
-    room = ScratchRoom(postgres, LEARNERS, databases=False)
+    room = ScratchRoom(postgres.url, LEARNERS[:1], bare=LEARNERS[1:])
     viewport = tab.page.viewport_size
     try:
         play(room, script())
@@ -265,4 +265,4 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
     finally:
         tab.page.set_viewport_size(viewport)
         tab.close_all()
-        room.remove()
+        room.take_down()

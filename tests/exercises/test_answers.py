@@ -26,6 +26,7 @@ def mistakes_of(notebook: str) -> tuple[Mistake, ...]:
     return import_module(f"{__package__}.test_ex{notebook}").MISTAKES
 
 
+@pytest.mark.alone
 @each_exercise
 def test_the_reference_answer_passes_in_time(exercise: Exercise, postgres: Server) -> None:
     reference = answer(exercise, reference_answer(exercise.id))

@@ -26,9 +26,11 @@ def my_eventstore(
     monkeypatch.setenv("DATABASE_URL", postgres.url)
     monkeypatch.setenv("MY_EVENTSTORE", str(folder))
     kept.folder.cache_clear()
+    kept.belongs_to_solution(False)
     progress_schema = sql.Identifier(log._schema(owner.info.user, None))
     yield folder
     kept.folder.cache_clear()
+    kept.belongs_to_solution(False)
     forget()
     owner.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(progress_schema))
 

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from ..errors import WorkshopError
 from ..files import CHECKOUT
 
 _MARK = re.compile(r"^.*\b(BEGIN|END) SOLUTION\b.*\n?", re.MULTILINE)
@@ -15,8 +16,18 @@ _CHECK = re.compile(r"""^check\(\s*["'](?P<exercise>[\d.]+)["']\s*,\s*(?P<answer
 
 
 def reference_answer(exercise_id: str) -> str:
-    """Return the reference answer to an exercise: SQL, or the imports and functions of its cell."""
-    return answer_in(CHECKOUT / "solutions", exercise_id)
+    """Return the reference answer to an exercise: SQL, or the imports and functions of its cell.
+
+    Raises:
+        WorkshopError: the notebooks under solutions/ are not what they were.
+    """
+    try:
+        return answer_in(CHECKOUT / "solutions", exercise_id)
+    except (OSError, ValueError, LookupError, TypeError, SyntaxError) as error:
+        raise WorkshopError(
+            f"The reference answer to {exercise_id} cannot be read from {CHECKOUT / 'solutions'}: {error}.",
+            "Somebody changed a notebook there. Bring it back: `git checkout -- solutions`, or install the kit again.",
+        ) from None
 
 
 def answer_in(folder: Path, exercise_id: str) -> str:
@@ -25,7 +36,8 @@ def answer_in(folder: Path, exercise_id: str) -> str:
     Raises:
         LookupError: no cell there checks this exercise.
     """
-    for cell in _code_cells(folder):
+    # Those with the marks of a solution come first: in others somebody tried something.
+    for cell in sorted(_code_cells(folder), key=lambda cell: "BEGIN SOLUTION" not in cell):
         if (found := check_in(cell)) and found["exercise"] == exercise_id:
             return source_of_answer(cell, exercise_id)
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")

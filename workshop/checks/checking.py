@@ -55,7 +55,10 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
                 results.append(Result(label, "failed", str(error) or "This check says no more."))
             except psycopg.Error as error:
                 results.append(Result(label, "failed", explain_sql_error(error, answer)))
-            except Exception as error:  # whatever the learner's function raises is an answer to explain, not a crash
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # whatever the learner's function raises is an answer to explain, not a crash
                 results.append(Result(label, "failed", _explain_exception(error, answer)))
             else:
                 results.append(Result(label, "passed"))
@@ -129,12 +132,12 @@ def _numbered(text: str, number: int) -> str:
     return f"line {number + 1}: {text.splitlines()[number]}"
 
 
-def _explain_exception(error: Exception, answer: Any) -> str:
+def _explain_exception(error: BaseException, answer: Any) -> str:
     """Return what the learner's function raised, and in which of its lines."""
     return "\n".join([f"Your function raised {type(error).__name__}: {error}", *_line_of(error, answer)])
 
 
-def _line_of(error: Exception, answer: Any) -> list[str]:
+def _line_of(error: BaseException, answer: Any) -> list[str]:
     """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
     code = getattr(answer, "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -4,6 +4,7 @@
 exercises, so nobody writes them by hand.
 """
 
+import re
 from typing import Any
 
 import nbformat
@@ -13,7 +14,7 @@ from nbformat import NotebookNode
 from ..checks.answers import check_in
 from ..checks.course import EXERCISES
 from ..files import CHECKOUT
-from .grading import points_for
+from .grading import IS_SOLUTION, points_for
 
 _SOURCE = """\
 # Points, for a course that grades with nbgrader. There is nothing to do here.
@@ -51,6 +52,13 @@ def add_grade_cells(notebook: NotebookNode) -> None:
             notebook.cells.append(below)
 
 
+def say_that_it_is_solved(notebook: NotebookNode) -> None:
+    """Have the set-up cell say that this is a solution."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r'^(db = start\("\w+")\)', rf"\1{IS_SOLUTION}", cell.source, flags=re.MULTILINE)
+
+
 def _marks(grade_id: str, **marks: bool | int) -> dict[str, bool | int | str]:
     none = {"grade": False, "locked": False, "solution": False, "task": False}
     return {**none, **marks, "grade_id": grade_id, "schema_version": 3}
@@ -84,6 +92,7 @@ def main() -> None:
         text = path.read_text(encoding="utf-8")
         notebook = nbformat.reads(text, as_version=4)
         add_grade_cells(notebook)
+        say_that_it_is_solved(notebook)
         marked = nbformat.writes(notebook) + "\n"
         if marked != text:
             path.write_text(marked, encoding="utf-8")

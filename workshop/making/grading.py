@@ -6,7 +6,6 @@
 
 import argparse
 import os
-import shutil
 import sys
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from ..files import CHECKOUT
 from ..server.database import open_connection, server_url
 from ..server.url_source import being_graded
 
+# What a notebook of solutions/ says to start(), so that its answers are not taken for a learner's.
+IS_SOLUTION = ", solution=True)"
 _POINTS = {"easy": 1, "medium": 2, "hard": 3}
 _CONFIG = '''\
 """nbgrader's settings for "Build your own event store". nbgrader reads them when it is run in this folder."""
@@ -136,7 +137,9 @@ def lay_out(course: Path, notebooks: list[str]) -> list[str]:
         for name in names:
             assignment = course / "source" / name
             assignment.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(CHECKOUT / "solutions" / f"{name}.ipynb", assignment / f"{name}.ipynb")
+            solved = (CHECKOUT / "solutions" / f"{name}.ipynb").read_text(encoding="utf-8")
+            # Learners work in what nbgrader makes of it.
+            (assignment / f"{name}.ipynb").write_text(solved.replace(IS_SOLUTION, ")"), encoding="utf-8")
         config = course / "nbgrader_config.py"
         if not config.exists():
             config.write_text(_CONFIG, encoding="utf-8")
@@ -150,7 +153,7 @@ def lay_out(course: Path, notebooks: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Lay out a course directory, and say what to do next."""
     parser = argparse.ArgumentParser(
-        prog="python -m workshop.making.grading", description=lay_out.__doc__.partition("\n")[0]
+        prog="python -m workshop.making.grading", description=(lay_out.__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("course", type=Path, help="the folder; it is made if need be")
     parser.add_argument("notebooks", nargs="*", help='such as "02_appending"; without any, all of them')

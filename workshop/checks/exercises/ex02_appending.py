@@ -166,7 +166,7 @@ def a_right_expectation_appends(sandbox: Sandbox) -> None:
         error = sandbox.refused(append_event("account-1", type, expected))
         assert error is None, (
             f"account-1 was at version {expected}, version {expected} was expected, and the append was refused: "
-            f"{error.diag.message_primary}. "  # type: ignore[union-attr]
+            f"{error.diag.message_primary}. "
             "Compare with the version before this append: that is one less than the version the event gets."
         )
     assert len(stream(sandbox)) == 3, f"Three appends left {len(stream(sandbox))} events."
@@ -213,7 +213,7 @@ def no_expectation_is_fine(sandbox: Sandbox) -> None:
     )
     assert error is None, (
         f"With expected_version NULL, or left out, the append must go through; it was refused: "
-        f"{error.diag.message_primary}. "  # type: ignore[union-attr]
+        f"{error.diag.message_primary}. "
         "In SQL `actual <> NULL` is neither true nor false; `IS DISTINCT FROM` treats NULL as a value, which is not "
         "what you want here."
     )
@@ -374,7 +374,7 @@ def a_batch_keeps_its_expectation(sandbox: Sandbox) -> None:
     """The expected version is still checked, after the lock"""
     error = sandbox.refused(as_sql(THREE, expected=0)) or sandbox.refused(as_sql(THREE, expected=3))
     assert error is None, (
-        f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "  # type: ignore[union-attr]
+        f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "
         "`actual` is the version before the batch: the row's new version, less the number of events."
     )
     error = sandbox.refused(as_sql([event("AccountOpened")], expected=-1, stream_id="account-2"))

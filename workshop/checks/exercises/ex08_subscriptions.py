@@ -545,7 +545,7 @@ def two_workers_take_turns(sandbox: Sandbox) -> None:
         watcher, deadline = sandbox.database.connect(), time.monotonic() + 1
         waits = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
         while started[0].is_alive() and time.monotonic() < deadline:
-            if watcher.execute(waits, (other.connection.info.backend_pid,)).fetchone()[0]:
+            if watcher.execute(waits, (other.connection.info.backend_pid,)).fetchone()[0]:  # type: ignore[index]
                 break
             time.sleep(0.002)
 

@@ -161,7 +161,7 @@ def an_expected_version_is_compared(sandbox: Sandbox) -> None:
         )
     error = sandbox.refused(archive(expected=3))
     assert error is None, (
-        f"account-1 was at version 3, 3 was expected, and it was refused: {error.diag.message_primary}."  # type: ignore[union-attr]
+        f"account-1 was at version 3, 3 was expected, and it was refused: {error.diag.message_primary}."
     )
     error = sandbox.refused(archive(expected=2))
     assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
