@@ -267,7 +267,7 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
 
 
 def progress() -> None:
-    """Show how many exercises of each notebook are solved."""
+    """Show how many exercises of each notebook are solved, and which experiments were a surprise."""
     tried = recording.progress()
 
     def is_solved(exercise: Exercise) -> bool:
@@ -280,6 +280,14 @@ def progress() -> None:
     box = Box(f"{sum(solved.values())} of {count(total, 'exercise')} solved", "not started")
     for name, group in groups.items():
         box.progress(name, solved[name], len(group))
+    seen = {name: each for name, each in recording.predictions().items() if each.came is not None}
+    others = {name: each for name, each in seen.items() if each.came != each.expected}
+    surprises = [f"{name} ({each.came}, not {each.expected})" for name, each in sorted(others.items())]
+    if seen:
+        box.prose(
+            f"{len(seen) - len(surprises)} of {count(len(seen), 'experiment')} went as you expected."
+            + (f" You were surprised by {', '.join(surprises)}." if surprises else "")
+        )
     display(box.shown())
 
 

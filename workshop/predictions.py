@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from .attempts import recording
+from .attempts.events import LONGEST_OUTCOME, PredictOutcome, SeeOutcome
 from .errors import WorkshopError
 
 
@@ -30,8 +32,10 @@ def predict(prediction_id: str, expected: Any, question: str, *words: str) -> No
         words: what can be answered; none where it is a number.
 
     Raises:
-        WorkshopError: the answer is neither.
+        WorkshopError: the answer is neither, or there is no such prediction.
     """
+    if not isinstance(prediction_id, str) or not re.fullmatch(r"\d\d\.[A-Z]", prediction_id):
+        raise WorkshopError(f"There is no prediction {prediction_id!r}.", 'They are called so: "02.A".')
     choice = f"{', '.join(words[:-1])} or {words[-1]}" if words else "a number"
     noted = None if expected is ... else _as_text(expected, words)
     if expected is not ... and noted is None:
@@ -40,7 +44,11 @@ def predict(prediction_id: str, expected: Any, question: str, *words: str) -> No
             "Write that in the place of the ..., and leave the rest of the line as it is.",
         )
     _asked[prediction_id] = _Asked(question, words, noted)
-    print(f"You expect: {noted}." if noted else f"Your guess: {choice}, in the place of the ... above, or none.")
+    if noted is None:
+        print(f"Your guess: {choice}, in the place of the ... above, or none.")
+    else:
+        print(f"You expect: {noted}.")
+        _say(recording.predict(PredictOutcome(prediction_id, noted)))
 
 
 def outcome(prediction_id: str, came: Any) -> None:
@@ -54,13 +62,20 @@ def outcome(prediction_id: str, came: Any) -> None:
     if asked is None:
         print(f"{prediction_id}: {came}")
         return
-    found = _as_text(came, asked.words) or came
+    found = _as_text(came, asked.words) or str(came)
     if asked.expected is None:
         print(f"{asked.question} {found}.")
     elif asked.expected == found:
         print(f"{asked.question} {found}. As you expected.")
     else:
         print(f"{asked.question} {found}. You expected {asked.expected}.")
+    if asked.expected is not None:
+        _say(recording.predict(SeeOutcome(prediction_id, found[:LONGEST_OUTCOME])))
+
+
+def _say(line: str) -> None:
+    if line:
+        print(line)
 
 
 def _as_text(answer: Any, words: tuple[str, ...]) -> str | None:
@@ -69,6 +84,7 @@ def _as_text(answer: Any, words: tuple[str, ...]) -> str | None:
     if words:
         return next((word for word in words if word.casefold() == text), None)
     try:
-        return f"{Decimal(text).normalize():f}" if re.search(r"\d", text) else None
+        number = f"{Decimal(text).normalize():f}" if re.search(r"\d", text) else ""
+        return number if 0 < len(number) <= LONGEST_OUTCOME else None
     except InvalidOperation:
         return None
