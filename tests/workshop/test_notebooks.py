@@ -105,6 +105,13 @@ def test_the_readme_names_what_is_there_in_every_notebook() -> None:
     assert {*named} == CALLS - {"start"}
 
 
+def test_the_page_for_an_assistant_names_what_is_there() -> None:
+    page = (CHECKOUT / "notebooks/AGENTS.md").read_text(encoding="utf-8")
+    assert len(page.split()) < 400
+    assert {*re.findall(r"`(\w+)\(", page)} <= CALLS
+    assert {*re.findall(r"\b\d\d\.\d\b", page)} <= EXERCISES.keys()
+
+
 @each_notebook
 def test_relative_links_lead_to_files(path: Path) -> None:
     for text in texts(path, "markdown"):
