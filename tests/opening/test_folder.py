@@ -59,7 +59,8 @@ def test_laid_out_its_links_lead_to_files_and_nothing_there_is_imported(kit: Pat
     for notebook in home.glob("*/*.ipynb"):
         for link in merging_links(notebook):
             assert (notebook.parent / link).is_file(), (notebook.name, link)
-    assert (home / "notebooks/00_welcome.ipynb").read_text() == (kit / "notebooks/00_welcome.ipynb").read_text()
+    for name in ("00_welcome.ipynb", "AGENTS.md"):
+        assert (home / "notebooks" / name).read_text() == (kit / "notebooks" / name).read_text()
     code = "import eventstore, workshop; print(eventstore.__file__); print(workshop.__file__)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True)
     assert all(Path(line).is_relative_to(CHECKOUT) for line in ran.stdout.splitlines())

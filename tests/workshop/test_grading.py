@@ -193,21 +193,22 @@ class TestBeingGraded:
         assert "Exercise 02.1 cannot be graded. No PostgreSQL let us in" in err
 
 
+def as_an_assignment(path: Path) -> str:
+    """Return a solved notebook as learners get to work in it: what it keeps is theirs."""
+    return path.read_text("utf-8").replace(", solution=True)", ")")
+
+
 class TestLayingOutACourse:
     def test_an_assignment_a_notebook_and_settings_that_stay(self, tmp_path: Path) -> None:
         course = tmp_path / "course"
         assert lay_out(course, []) == list(NOTEBOOKS)
         for path in SOLVED:
-            laid_out = (course / "source" / path.stem / path.name).read_text(encoding="utf-8")
-            solved = path.read_text(encoding="utf-8")
-            # What learners hand in is theirs, and does not say that it is a solution.
-            assert laid_out == solved.replace(", solution=True)", ")") != solved
+            assert (course / "source" / path.stem / path.name).read_text("utf-8") == as_an_assignment(path)
         (course / "nbgrader_config.py").write_text("# mine\n")
         (course / "source/01_tables/01_tables.ipynb").write_text("an older kit")
         assert lay_out(course, ["01_tables"]) == ["01_tables"]
         assert (course / "nbgrader_config.py").read_text() == "# mine\n"
-        laid_out = (course / "source/01_tables/01_tables.ipynb").read_text(encoding="utf-8")
-        assert laid_out == SOLVED[1].read_text(encoding="utf-8").replace(", solution=True)", ")")
+        assert (course / "source/01_tables/01_tables.ipynb").read_text("utf-8") == as_an_assignment(SOLVED[1])
 
     def test_a_submission_inherits_no_key_to_the_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         keys = ("WORKSHOP_ADMIN_URL", "WORKSHOP_HUB_SECRET")

@@ -786,9 +786,35 @@ EXERCISES = (
         ),
     ),
     Exercise(
+        id="02.5",
+        title="Read a stream",
+        minutes=3,
+        difficulty="easy",
+        keeps="schema/50_read_stream.sql",
+        given=TABLES,
+        fast_track=True,
+        checks=(
+            a_stream_is_read_whole,
+            a_stream_is_read_in_order,
+            both_ends_are_included,
+            moments_work_alike,
+            no_stream_no_events,
+        ),
+        hints=(
+            "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "
+            "other.",
+            "A parameter that may be NULL: `(to_version IS NULL OR e.version <= to_version)`.",
+            "```sql\n"
+            "WHERE e.stream_id = read_stream.stream_id\n"
+            "  AND e.version >= from_version\n"
+            "  AND (to_version IS NULL OR e.version <= to_version)\n"
+            "```\n\nand the same twice more, with `e.recorded_at`, `since` and `until`.",
+        ),
+    ),
+    Exercise(
         id="02.3",
         title="Append a batch",
-        minutes=20,
+        minutes=15,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -818,7 +844,7 @@ EXERCISES = (
     Exercise(
         id="02.4",
         title="The answer that never came",
-        minutes=25,
+        minutes=20,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -842,32 +868,6 @@ EXERCISES = (
             "JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;\n```\n\n"
             "If `in_place = added` it is a retry: give the versions back, `repeated := true; RETURN NEXT; RETURN;`. "
             "Otherwise, if `known > 0`, `RAISE unique_violation`.",
-        ),
-    ),
-    Exercise(
-        id="02.5",
-        title="Read a stream",
-        minutes=3,
-        difficulty="easy",
-        keeps="schema/50_read_stream.sql",
-        given=TABLES,
-        fast_track=True,
-        checks=(
-            a_stream_is_read_whole,
-            a_stream_is_read_in_order,
-            both_ends_are_included,
-            moments_work_alike,
-            no_stream_no_events,
-        ),
-        hints=(
-            "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "
-            "other.",
-            "A parameter that may be NULL: `(to_version IS NULL OR e.version <= to_version)`.",
-            "```sql\n"
-            "WHERE e.stream_id = read_stream.stream_id\n"
-            "  AND e.version >= from_version\n"
-            "  AND (to_version IS NULL OR e.version <= to_version)\n"
-            "```\n\nand the same twice more, with `e.recorded_at`, `since` and `until`.",
         ),
     ),
     Exercise(

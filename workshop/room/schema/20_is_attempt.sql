@@ -5,7 +5,11 @@ CREATE OR REPLACE FUNCTION is_attempt(type text, data jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(
         jsonb_typeof(data) = 'object'
-        AND jsonb_typeof(data -> 'exercise_id') = 'string' AND data ->> 'exercise_id' ~ '^[0-9]{2}[.][0-9]{1,2}$'
+        AND CASE WHEN type IN ('OutcomePredicted', 'OutcomeSeen') THEN
+            jsonb_typeof(data -> 'prediction_id') = 'string' AND data ->> 'prediction_id' ~ '^[0-9]{2}[.][A-Z]$'
+        ELSE
+            jsonb_typeof(data -> 'exercise_id') = 'string' AND data ->> 'exercise_id' ~ '^[0-9]{2}[.][0-9]{1,2}$'
+        END
         AND CASE type
             WHEN 'ExercisePassed' THEN
                 data - ARRAY['exercise_id', 'attempt'] = '{}' AND (data -> 'attempt')::text ~ '^[1-9][0-9]{0,5}$'
@@ -18,5 +22,13 @@ LANGUAGE sql IMMUTABLE AS $$
                 data - ARRAY['exercise_id', 'answer'] = '{}'
                 AND jsonb_typeof(data -> 'answer') = 'string'
                 AND char_length(data ->> 'answer') BETWEEN 1 AND {longest_answer}
+            WHEN 'OutcomePredicted' THEN
+                data - ARRAY['prediction_id', 'expected'] = '{}'
+                AND jsonb_typeof(data -> 'expected') = 'string'
+                AND char_length(data ->> 'expected') BETWEEN 1 AND {longest_outcome}
+            WHEN 'OutcomeSeen' THEN
+                data - ARRAY['prediction_id', 'came'] = '{}'
+                AND jsonb_typeof(data -> 'came') = 'string'
+                AND char_length(data ->> 'came') BETWEEN 1 AND {longest_outcome}
         END, false)
 $$;
