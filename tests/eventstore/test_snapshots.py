@@ -269,8 +269,7 @@ def test_the_shape_is_the_same_in_another_process(store):
     aggregate_with_snapshots(store, "till-1", Till(), evolve, every=1)
     (shape,) = store.execute("SELECT shape FROM snapshots").fetchone()
     program = (
-        "import tests.eventstore.test_snapshots as t, eventstore.snapshots as s; "
-        "print(s._shape(t.Till(), t.evolve, 1))"
+        "import tests.eventstore.test_snapshots as t, eventstore.snapshots as s; print(s._shape(t.Till(), t.evolve, 1))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT,
