@@ -15,7 +15,7 @@ $(shell rm -f .venv/lab .venv/test .venv/hub)
 endif
 endif
 
-.PHONY: lab update test bench hub bundle notebooks minutes outputs clean my_course
+.PHONY: lab update test bench hub bundle notebooks minutes instructors outputs clean my_course
 
 lab: .venv/lab
 	$(RUN) -m workshop.opening.command $(ARGS)
@@ -51,6 +51,10 @@ notebooks: minutes
 # Minutes are calculated, and written wherever they stand.
 minutes: .venv/test
 	$(RUN) -m workshop.making.minutes
+
+# What instructors read, as far as the kit knows it itself.
+instructors: .venv/test
+	$(RUN) -m workshop.making.instructors
 
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test

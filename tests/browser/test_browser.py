@@ -301,6 +301,9 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
             for theme in ("JupyterLab Dark", "JupyterLab Light"):
                 tab.use_theme(theme)
                 assert shown.evaluate("each => each.scrollWidth <= each.clientWidth && each.clientHeight < 1000")
+                # To be read from the last row; beside the file browser, where the output has not all of the screen.
+                panel = shown.locator(".panel").first
+                assert panel.evaluate("each => parseFloat(getComputedStyle(each).fontSize)") >= 18
                 texts = shown.evaluate(CONTRASTS)
                 assert len(texts) > 200
                 assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5], theme

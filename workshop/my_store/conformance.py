@@ -85,7 +85,7 @@ class Conformance:
         total = len(self.guarantees)
         box = Box(f"{whose}: {met} of {count(total, 'guarantee')} met", "passed" if met == total else "failed")
         for key, row in self.guarantees.items():
-            box.result(row.outcome, f"{key} {row.name}", row.message)
+            box.result(row.outcome, row.name if row.name.startswith(key) else f"{key} {row.name}", row.message)
         box.title("The nine requirements")
         for number, row in self.requirements.items():
             box.result(row.outcome, f"{number} {row.name}", row.message)
