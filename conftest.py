@@ -21,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--store", choices=("eventstore", "my_eventstore"), default="eventstore",
         help="the store that tests/conformance is about: the reference, or the learner's own. Default: eventstore",
     )  # fmt: skip
+    parser.addoption(
+        "--distributed", action="store_true",
+        help="spread the tables over the workers of the Citus cluster at DATABASE_URL (its coordinator), as "
+        "docs/more-than-one-machine.md says; tests that cannot hold there are skipped, with the reason (-rs shows it)",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:

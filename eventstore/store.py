@@ -24,6 +24,9 @@ from .log import Log
 from .projections import Projection
 from .records import Appended, RecordedEvent, StreamInfo
 
+# Files of schema/ that are left out where Citus is, and where it is not
+_WITHOUT_CITUS, _WITH_CITUS = ("30_facts_stay.sql", "32_one_door.sql"), ("95_citus.sql",)
+
 _APPEND = "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)"
 
 
@@ -57,8 +60,10 @@ class EventStore(Log):
         with self.connection.transaction():
             # IF NOT EXISTS is no lock: two connections that create a table at once collide.
             self.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
+            citus = self.execute("SELECT FROM pg_extension WHERE extname = 'citus'").rowcount
             for script in scripts:
-                self.execute(script.read_bytes())
+                if script.name not in (_WITHOUT_CITUS if citus else _WITH_CITUS):
+                    self.execute(script.read_bytes())
             for projection in self.projections:
                 projection.create(self.connection)
 
@@ -146,11 +151,8 @@ class EventStore(Log):
         source = f"read_stream({', '.join(['%s'] * len(parameters))})"
         while not (events := self.read(source, parameters)):
             # Only those who found nothing pay for a second look: is there nothing, or is it in the archive?
-            look = self.execute(
-                "SELECT EXISTS (SELECT FROM streams WHERE id = %s AND archived_at IS NOT NULL),"
-                f" EXISTS (SELECT FROM {source})",
-                (stream_id, *parameters),
-            ).fetchone()
+            question = f"SELECT is_archived(%s), EXISTS (SELECT FROM {source})"
+            look = self.execute(question, (stream_id, *parameters)).fetchone()
             if look == (True, False):
                 raise StreamArchived(stream_id)
             if look == (False, False):

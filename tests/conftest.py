@@ -1,6 +1,8 @@
 """Fixtures of all tests: a PostgreSQL server, connections to a schema of the test's own, event stores on them."""
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +15,8 @@ from eventstore import EventStore, EventTypes
 from . import bank
 from .postgres import Server, server
 from .subscribing import Deliveries
+
+HOW_TO_DISTRIBUTE = Path(__file__).parents[1] / "docs" / "more-than-one-machine.md"
 
 # A hang is to become a failure. Nothing in these tests waits, or works, as long as this on purpose.
 LIMITS = {"statement_timeout": "20s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
@@ -27,6 +31,26 @@ def server_of_its_own(pytestconfig: pytest.Config) -> Iterator[Server]:
     running = server(kind)
     yield running
     running.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def distributed(pytestconfig: pytest.Config) -> Iterator[None]:
+    """With --distributed: have create_schema() followed by what the docs say, unless the tables are distributed."""
+    if not pytestconfig.getoption("--distributed"):
+        yield
+        return
+    make, (distribute,) = EventStore.create_schema, re.findall(r"```sql\n(.*?)```", HOW_TO_DISTRIBUTE.read_text(), re.S)
+
+    def create_schema(store: EventStore) -> None:
+        make(store)
+        store.execute("SET citus.shard_count = 4")
+        if not store.execute("SELECT FROM pg_dist_partition WHERE logicalrelid = 'events'::regclass").rowcount:
+            store.execute(distribute)
+            make(store)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventStore, "create_schema", create_schema)
+        yield
 
 
 @pytest.fixture(scope="session")

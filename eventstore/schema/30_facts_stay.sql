@@ -7,16 +7,6 @@ BEGIN
 END
 $$;
 
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
-        -- Citus distributes no table that has a trigger. Privileges are the twin that works there,
-        -- for every role but a superuser.
-        REVOKE UPDATE, DELETE, TRUNCATE ON events FROM PUBLIC, CURRENT_USER;
-    ELSE
-        CREATE OR REPLACE TRIGGER facts_stay
-            BEFORE UPDATE OR DELETE OR TRUNCATE ON events
-            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-    END IF;
-END
-$$;
+CREATE OR REPLACE TRIGGER facts_stay
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

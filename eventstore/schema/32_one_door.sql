@@ -17,16 +17,11 @@ DECLARE
     facts regclass;
 BEGIN
     FOREACH facts IN ARRAY ARRAY['events', 'archived_events']::regclass[] LOOP
-        IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
-            -- Where privileges keep the facts, nobody but a superuser can archive.
-            EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM PUBLIC, CURRENT_USER', facts);
-        ELSE
-            EXECUTE format('CREATE OR REPLACE TRIGGER facts_stay BEFORE UPDATE OR TRUNCATE ON %s'
-                           ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', facts);
-            EXECUTE format('CREATE OR REPLACE TRIGGER no_fact_is_lost AFTER DELETE ON %s'
-                           ' REFERENCING OLD TABLE AS gone'
-                           ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_loss()', facts);
-        END IF;
+        EXECUTE format('CREATE OR REPLACE TRIGGER facts_stay BEFORE UPDATE OR TRUNCATE ON %s'
+                       ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', facts);
+        EXECUTE format('CREATE OR REPLACE TRIGGER no_fact_is_lost AFTER DELETE ON %s'
+                       ' REFERENCING OLD TABLE AS gone'
+                       ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_loss()', facts);
     END LOOP;
 END
 $$;

@@ -199,7 +199,7 @@ def test_a_writer_whose_connection_dies_holds_nobody_back(store, connect, new_st
         older.append("account-1", deposits(1))
         store.append("account-2", deposits(2))
         look_again(store.connection, reader)
-        store.execute("SELECT pg_terminate_backend(%s)", (older.connection.info.backend_pid,))
+        store.execute("SELECT pg_terminate_backend(%s::int)", (older.connection.info.backend_pid,))
         reader.wait_for(2, timeout=2)
     assert notes.positions == [2]
 
@@ -211,7 +211,7 @@ def test_a_connection_that_the_server_ends_is_made_again(store, connect, deliver
     with subscription(connect, deliveries.project) as reader:
         for number in range(1, 4):
             pid, *_ = asleep(store.connection, reader)
-            assert store.execute("SELECT pg_terminate_backend(%s)", (pid,)).fetchone() == (True,)
+            assert store.execute("SELECT pg_terminate_backend(%s::int)", (pid,)).fetchone() == (True,)
             store.append("account-1", deposits(number))
             reader.wait_for(number, timeout=5)
     assert deliveries.delivered(store) == [1, 2, 3]
@@ -224,7 +224,7 @@ def test_whoever_stands_by_finds_its_way_back_too_and_still_takes_over(store, co
         eventually(lambda: checkpoint(store) == 1)
         working, standing_by = (first, second) if one.events else (second, first)
         ((pid, *_),) = backends(store.connection, standing_by)
-        store.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        store.execute("SELECT pg_terminate_backend(%s::int)", (pid,))
         eventually(lambda: pid not in [row[0] for row in backends(store.connection, standing_by)])
         eventually(lambda: backends(store.connection, standing_by))
         working.stop()
@@ -240,7 +240,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_batch_undoes_it_and_it_com
     def project_and_die(connection, events):
         deliveries.project(connection, events)
         if len(notes.batches) in (1, 3):
-            killer.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+            killer.execute("SELECT pg_terminate_backend(%s::int)", (connection.info.backend_pid,))
             connection.execute("SELECT 1")
 
     notes = Notes(project_and_die)
