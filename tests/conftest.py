@@ -1,8 +1,6 @@
 """Fixtures of all tests: a PostgreSQL server, connections to a schema of the test's own, event stores on them."""
 
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +11,9 @@ from psycopg import sql
 from eventstore import EventStore, EventTypes
 
 from . import bank
+from .cluster import distribute
 from .postgres import Server, server
 from .subscribing import Deliveries
-
-HOW_TO_DISTRIBUTE = Path(__file__).parents[1] / "docs" / "more-than-one-machine.md"
 
 # A hang is to become a failure. Nothing in these tests waits, or works, as long as this on purpose.
 LIMITS = {"statement_timeout": "20s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
@@ -36,20 +33,17 @@ def server_of_its_own(pytestconfig: pytest.Config) -> Iterator[Server]:
 @pytest.fixture(scope="session", autouse=True)
 def distributed(pytestconfig: pytest.Config) -> Iterator[None]:
     """With --distributed: have create_schema() followed by what the docs say, unless the tables are distributed."""
-    if not pytestconfig.getoption("--distributed"):
-        yield
-        return
-    make, (distribute,) = EventStore.create_schema, re.findall(r"```sql\n(.*?)```", HOW_TO_DISTRIBUTE.read_text(), re.S)
+    make = EventStore.create_schema
 
     def create_schema(store: EventStore) -> None:
         make(store)
-        store.execute("SET citus.shard_count = 4")
-        if not store.execute("SELECT FROM pg_dist_partition WHERE logicalrelid = 'events'::regclass").rowcount:
-            store.execute(distribute)
+        store.execute("SET citus.shard_count = 4")  # instead of 32: each is two more tables to make and to drop
+        if distribute(store):
             make(store)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventStore, "create_schema", create_schema)
+        if pytestconfig.getoption("--distributed"):
+            patch.setattr(EventStore, "create_schema", create_schema)
         yield
 
 
