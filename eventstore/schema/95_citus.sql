@@ -19,19 +19,32 @@ END
 $$;
 
 -- Nothing is skipped: a commit is decided on the coordinator, and then done on the workers. Where one of them fails in
--- between, it comes later, when Citus looks after it (citus.recover_2pc_interval). Until then nobody may read past it.
-CREATE OR REPLACE FUNCTION await_commits() RETURNS void
+-- between, it is done later, when Citus looks after it (citus.recover_2pc_interval). Until then nobody reads past it. To
+-- ask all workers takes a while; a session that has asked once does not ask again before the log has grown.
+CREATE OR REPLACE FUNCTION await_commits(settled bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    prepared text := $q$SELECT coalesce(json_agg(gid), '[]') FROM pg_prepared_xacts WHERE database = current_database()$q$;
+    asked    text := format('%s up to %s', 'events'::regclass::oid, settled);
     undone   text[];
+    silent   text;
 BEGIN
+    IF asked = current_setting('eventstore.asked', true) THEN
+        RETURN;
+    END IF;
     WHILE EXISTS (SELECT FROM pg_dist_transaction) LOOP  -- what was decided in the last minute or so
-        SELECT array_agg(gid) INTO undone
-        FROM run_command_on_workers(prepared) worker, json_array_elements_text(worker.result::json) gid
-        WHERE gid IN (SELECT d.gid FROM pg_dist_transaction d) AND (undone IS NULL OR gid = ANY (undone));
+        SELECT array_agg(gid) FILTER (WHERE gid IN (SELECT d.gid FROM pg_dist_transaction d)
+                                        AND (undone IS NULL OR gid = ANY (undone))),
+               max(result) FILTER (WHERE NOT success)
+        INTO undone, silent
+        FROM run_command_on_workers('SELECT string_agg(gid, '' '') FROM pg_prepared_xacts WHERE database = current_database()')
+        LEFT JOIN string_to_table(result, ' ') gid ON true;
+        IF silent IS NOT NULL THEN
+            RAISE connection_failure USING MESSAGE = 'The log cannot be read while a worker does not answer: ' || silent;
+        END IF;
         EXIT WHEN undone IS NULL;
+        PERFORM pg_sleep(0.01);
     END LOOP;
+    PERFORM set_config('eventstore.asked', asked, false);
 END
 $$;
 
@@ -48,7 +61,7 @@ BEGIN
                                         'read_stream_from_log'::regproc, 'settled_position'::regproc)
     LOOP
         f.prosrc := CASE WHEN f.proname LIKE 'read%' THEN 'BEGIN RETURN QUERY ' || rtrim(f.prosrc, E' \n') || '; END'
-            WHEN f.proname = 'settled_position' THEN regexp_replace(f.prosrc, 'END\s*$', 'PERFORM await_commits(); END')
+            WHEN f.proname = 'settled_position' THEN regexp_replace(f.prosrc, 'END\s*$', 'PERFORM await_commits(settled); END')
             ELSE replace(replace(f.prosrc, E'\nBEGIN\n', E'\nBEGIN\n    PERFORM let_delete(true);\n'),
                          'RETURN moved;', E'PERFORM let_delete(false);\n    RETURN moved;') END;
         EXECUTE format('CREATE OR REPLACE FUNCTION %I(%s) RETURNS %s LANGUAGE plpgsql %s AS %L', f.proname, f.arguments,
@@ -78,3 +91,33 @@ SELECT s.name, s.checkpoint,
        coalesce(extract(epoch FROM clock_timestamp() - behind.oldest), 0)       AS seconds_behind,
        (SELECT count(*) FROM parked_events p WHERE p.subscription = s.name)     AS events_parked
 FROM subscriptions s CROSS JOIN LATERAL events_behind(s.checkpoint) behind;
+
+-- A LIMIT is handed on to every shard, and each brings as many rows as are wanted in all. So the log is read a stretch of
+-- positions at a time: the first holds no more than are wanted; where there are holes, or others' events, come longer ones.
+CREATE OR REPLACE FUNCTION read_all(
+    after bigint DEFAULT 0, max_count bigint DEFAULT NULL,
+    category text DEFAULT NULL, types text[] DEFAULT NULL, up_to bigint DEFAULT NULL
+) RETURNS SETOF events
+LANGUAGE plpgsql AS $$
+DECLARE
+    stretch bigint := least(max_count, 10000);
+    found   bigint;
+BEGIN
+    up_to := coalesce(up_to, (SELECT settled FROM settled_position()));
+
+    WHILE after < up_to AND (max_count > 0) IS NOT FALSE LOOP
+        RETURN QUERY
+        SELECT l.*
+        FROM log l
+        WHERE l.position > after AND l.position <= least(after + stretch, up_to)
+          AND (category IS NULL OR split_part(l.stream_id, '-', 1) = category)
+          AND (types IS NULL OR l.type = ANY (types))
+        ORDER BY l.position
+        LIMIT max_count;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        max_count := max_count - found;
+        after := after + stretch;
+        stretch := 2 * stretch;
+    END LOOP;
+END
+$$;

@@ -24,7 +24,7 @@ def test_no_file_is_longer_than_200_lines(name):
 
 def test_the_whole_package_is_read_in_an_evening():
     assert len(FILES) > 5, "looked in the wrong place"
-    assert sum(map(lines, FILES)) <= 2000
+    assert sum(map(lines, FILES)) <= 2100
 
 
 def imported(file):
