@@ -12,6 +12,6 @@ def distribute(store: EventStore) -> bool:
     """Do what the docs say, unless it was done; return whether it was done now."""
     if store.execute("SELECT FROM pg_dist_partition WHERE logicalrelid = 'events'::regclass").rowcount:
         return False
-    (statements,) = re.findall(r"```sql\n(SELECT create_distributed_table.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    (statements,) = re.findall(r"```sql\s+(SELECT create_distributed_table.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
     store.execute(statements)
     return True
