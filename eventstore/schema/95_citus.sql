@@ -48,8 +48,8 @@ BEGIN
 END
 $$;
 
--- Functions that are what they are, but for a line more; and Citus plans no function in the language sql that is called
--- with parameters.
+-- These functions stay what they are, but for a line more, or for the language: Citus plans no function in the language
+-- sql that is called with parameters.
 DO $$
 DECLARE
     f record;

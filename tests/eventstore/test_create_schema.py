@@ -239,6 +239,16 @@ def test_a_store_that_was_there_before_citus_loses_its_triggers_and_nothing_else
     assert alone.read_stream("account-1") == before
 
 
+def test_where_citus_is_installed_readers_of_the_log_ask_which_commits_are_still_to_be_done(
+    pretended_citus, ordinary_role
+):
+    """Citus would know, and is not here."""
+    distributed = store_of_role(pretended_citus, ordinary_role, event_types())
+    for read in (distributed.settled_position, distributed.read_all):
+        with pytest.raises(psycopg.errors.UndefinedTable, match="pg_dist_transaction"), pretended_citus.transaction():
+            read()
+
+
 def test_where_citus_is_installed_what_reads_streams_is_no_sql_function(pretended_citus, ordinary_role):
     """Citus plans no function in that language that is called with parameters and reads distributed tables."""
     store_of_role(pretended_citus, ordinary_role, event_types())
