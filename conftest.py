@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     check_available(config.getoption("--postgres"))
     if config.getoption("--distributed") and config.getoption("--postgres") != "url":
-        raise pytest.UsageError("--distributed needs a Citus cluster: --postgres=url, and its coordinator at DATABASE_URL")
+        raise pytest.UsageError("--distributed needs a Citus cluster: --postgres=url, its coordinator at DATABASE_URL")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -38,7 +38,9 @@ def aggregate_stream(
     """
     version = 0
     state = initial
-    for recorded in store.read_stream(stream_id, to_version=to_version, until=until, archived=archived):
-        state = evolve(state, recorded.event)
-        version = recorded.version
+    recorded_events = store.read_stream(stream_id, to_version=to_version, until=until, archived=archived)
+    with store.guard("evolve"):
+        for recorded in recorded_events:
+            state = evolve(state, recorded.event)
+            version = recorded.version
     return state, version

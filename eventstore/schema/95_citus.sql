@@ -6,8 +6,7 @@ REVOKE UPDATE, DELETE, TRUNCATE ON events, archived_events FROM PUBLIC, CURRENT_
 
 -- And there is one door: whoever owns the tables may delete while a stream is moved. The right is given and taken in one
 -- transaction, so nobody else sees it; one transaction at a time, as two that change a table's privileges collide.
-CREATE OR REPLACE FUNCTION let_delete(allowed boolean) RETURNS void
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION let_delete(allowed boolean) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF allowed THEN
         PERFORM pg_advisory_xact_lock('archived_events'::regclass::oid::int, 0);
@@ -20,9 +19,9 @@ $$;
 
 -- Nothing is skipped: a commit is decided on the coordinator, and then done on the workers. Where one of them fails in
 -- between, it is done later, when Citus looks after it (citus.recover_2pc_interval). Until then nobody reads past it. To
--- ask all workers takes a while; a session that has asked once does not ask again before the log has grown.
-CREATE OR REPLACE FUNCTION await_commits(settled bigint) RETURNS void
-LANGUAGE plpgsql AS $$
+-- ask all workers takes a while, for this as for the highest position; a session that has asked once does not ask again
+-- before the log has grown.
+CREATE OR REPLACE FUNCTION await_commits(settled bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     asked    text := format('%s up to %s', 'events'::regclass::oid, settled);
     undone   text[];
@@ -31,6 +30,7 @@ BEGIN
     IF asked = current_setting('eventstore.asked', true) THEN
         RETURN;
     END IF;
+    PERFORM last_position((SELECT max(position) FROM log));
     WHILE EXISTS (SELECT FROM pg_dist_transaction) LOOP  -- what was decided in the last minute or so
         SELECT array_agg(gid) FILTER (WHERE gid IN (SELECT d.gid FROM pg_dist_transaction d)
                                         AND (undone IS NULL OR gid = ANY (undone))),
@@ -58,12 +58,19 @@ BEGIN
     FOR f IN SELECT proname, prosrc, provolatile, pg_get_function_arguments(oid) AS arguments,
                     pg_get_function_result(oid) AS result
              FROM pg_proc WHERE oid IN ('archive_stream'::regproc, 'restore_stream'::regproc, 'read_stream'::regproc,
-                                        'read_stream_from_log'::regproc, 'settled_position'::regproc)
+                                        'read_stream_from_log'::regproc, 'settled_position'::regproc,
+                                        'announce_append'::regproc)
     LOOP
-        f.prosrc := CASE WHEN f.proname LIKE 'read%' THEN 'BEGIN RETURN QUERY ' || rtrim(f.prosrc, E' \n') || '; END'
-            WHEN f.proname = 'settled_position' THEN regexp_replace(f.prosrc, 'END\s*$', 'PERFORM await_commits(settled); END')
-            ELSE replace(replace(f.prosrc, E'\nBEGIN\n', E'\nBEGIN\n    PERFORM let_delete(true);\n'),
-                         'RETURN moved;', E'PERFORM let_delete(false);\n    RETURN moved;') END;
+        f.prosrc := CASE
+            WHEN f.proname LIKE 'read%' THEN 'BEGIN RETURN QUERY ' || rtrim(f.prosrc, E' \n') || '; END'
+            WHEN f.proname LIKE '%_stream' THEN
+                replace(replace(f.prosrc, E'\nBEGIN\n', E'\nBEGIN\n    PERFORM let_delete(true);\n'),
+                        'RETURN moved;', E'PERFORM let_delete(false);\n    RETURN moved;')
+            -- The highest position in the log is asked of each shard: not with every append.
+            ELSE regexp_replace(f.prosrc, '\(SELECT max\(position\) FROM \w+\)', 'NULL') END;
+        IF f.proname = 'settled_position' THEN
+            f.prosrc := regexp_replace(f.prosrc, 'END\s*$', 'PERFORM await_commits(settled); END');
+        END IF;
         EXECUTE format('CREATE OR REPLACE FUNCTION %I(%s) RETURNS %s LANGUAGE plpgsql %s AS %L', f.proname, f.arguments,
                        f.result, CASE f.provolatile WHEN 's' THEN 'STABLE' END, f.prosrc);
     END LOOP;
@@ -78,8 +85,7 @@ END
 $$;
 
 -- It joins no distributed table with a local one either: the status asks a function about the log.
-CREATE OR REPLACE FUNCTION events_behind(checkpoint bigint, OUT events bigint, OUT oldest timestamptz)
-LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION events_behind(checkpoint bigint, OUT events bigint, OUT oldest timestamptz) LANGUAGE plpgsql STABLE AS $$
 BEGIN
     SELECT count(*), min(l.recorded_at) INTO events, oldest FROM log l WHERE l.position > checkpoint;
 END
@@ -97,8 +103,7 @@ FROM subscriptions s CROSS JOIN LATERAL events_behind(s.checkpoint) behind;
 CREATE OR REPLACE FUNCTION read_all(
     after bigint DEFAULT 0, max_count bigint DEFAULT NULL,
     category text DEFAULT NULL, types text[] DEFAULT NULL, up_to bigint DEFAULT NULL
-) RETURNS SETOF events
-LANGUAGE plpgsql AS $$
+) RETURNS SETOF events LANGUAGE plpgsql AS $$
 DECLARE
     stretch bigint := least(max_count, 10000);
     found   bigint;

@@ -37,4 +37,4 @@ def function(parts: Parts | None) -> Callable[[str], Callable]:
 def subscriptions_read_with(parts: Parts | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have subscriptions of this process read with the learner's handle_next, where it is solved."""
     if parts:
-        monkeypatch.setattr("eventstore.subscriptions.Reader", parts.reader())
+        monkeypatch.setattr("eventstore.worker.handle_next", parts.handle_next())

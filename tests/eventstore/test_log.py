@@ -299,7 +299,7 @@ GATE = """
     PERFORM pg_advisory_lock_shared('events'::regclass::oid::int, 1);
     PERFORM pg_advisory_unlock_shared('events'::regclass::oid::int, 1);
 """
-LAST_POSITION = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
+LAST_POSITION = "    drawn := last_position((SELECT max(position) FROM log));\n"
 HORIZON = "    up_to := coalesce(up_to, (SELECT settled FROM settled_position()));\n"
 
 

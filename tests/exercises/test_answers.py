@@ -49,6 +49,25 @@ def test_the_file_of_the_reference_package_passes(exercise_id: str, postgres: Se
     assert report.passed, failures(report)
 
 
+@pytest.mark.parametrize("exercise_id", ["01.1", "01.2", "01.3", "02.4", "02.5", "09.1"])
+def test_the_file_of_the_reference_package_is_the_answer_and_lines_marked_by_the_notebook_that_brings_them(
+    exercise_id: str,
+) -> None:
+    reference = code(reference_sql(EXERCISES[exercise_id].keeps.removeprefix("schema/")))
+    # One line is not new, but longer: what the lock returns.
+    longer = ("RETURNING s.version - added, s.archived_at INTO actual, archived;", "09: what of the archive")
+    plain = [("RETURNING s.version - added INTO actual;", "") if line == longer else line for line in reference]
+    unmarked = [line for line, comment in plain if comment[:2] not in ("08", "09")]
+    assert unmarked == [line for line, _ in code(reference_answer(exercise_id))]
+    assert len(plain) - len(unmarked) <= 7
+
+
+def code(sql: str) -> list[tuple[str, str]]:
+    """Return the lines of SQL, and for each the comment behind it."""
+    lines = [line.partition("--") for line in sql.replace("CREATE OR REPLACE", "CREATE").splitlines()]
+    return [(" ".join(line.split()), comment.strip()) for line, _, comment in lines if line.strip()]
+
+
 @each_exercise
 def test_the_untouched_stub_is_not_started(exercise: Exercise, postgres: Server) -> None:
     stub = answer(exercise, answer_in(CHECKOUT / "notebooks", exercise.id))
