@@ -79,7 +79,7 @@ def test_others_notifications_and_appends_that_are_rolled_back_do_not_keep_it_aw
         assert backends(observer, reader) == [before]
 
 
-def test_an_append_from_another_connection_reaches_the_handler_at_once(store, connect):
+def test_an_append_from_another_connection_reaches_the_handler_at_once(store, connect, pytestconfig):
     notes = Notes()
     with subscription(connect, notes) as reader:
         store.append("account-1", deposits(0))
@@ -92,7 +92,8 @@ def test_an_append_from_another_connection_reaches_the_handler_at_once(store, co
             notes.wait_for(number + 2)
             delays.append(time.monotonic() - started)
     assert max(delays) < 1, delays
-    assert min(delays) < 0.05, f"this is no push: {delays}"
+    at_once = 0.25 if pytestconfig.getoption("--distributed") else 0.05  # there, both sides ask several machines
+    assert min(delays) < at_once, f"this is no push: {delays}"
 
 
 def test_each_reader_of_the_log_is_told(store, connect):
