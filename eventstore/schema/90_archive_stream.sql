@@ -20,8 +20,7 @@ BEGIN
     END IF;
 
     IF stream.archived_at IS NULL THEN
-        stream.archived_at := clock_timestamp();
-        UPDATE streams s SET archived_at = stream.archived_at WHERE s.id = archive_stream.stream_id;
+        UPDATE streams s SET archived_at = clock_timestamp() WHERE s.id = archive_stream.stream_id;
         INSERT INTO archived_events SELECT * FROM events e WHERE e.stream_id = archive_stream.stream_id;
         DELETE FROM events e WHERE e.stream_id = archive_stream.stream_id;  -- allowed, for the archive holds them
         GET DIAGNOSTICS moved = ROW_COUNT;

@@ -63,9 +63,12 @@ BEGIN
     LOOP
         f.prosrc := CASE
             WHEN f.proname LIKE 'read%' THEN 'BEGIN RETURN QUERY ' || rtrim(f.prosrc, E' \n') || '; END'
-            WHEN f.proname LIKE '%_stream' THEN
-                replace(replace(f.prosrc, E'\nBEGIN\n', E'\nBEGIN\n    PERFORM let_delete(true);\n'),
-                        'RETURN moved;', E'PERFORM let_delete(false);\n    RETURN moved;')
+            WHEN f.proname LIKE '%_stream' THEN  -- and Citus takes no volatile function in an UPDATE
+                replace(replace(replace(
+                    f.prosrc, E'\nBEGIN\n', E'\nBEGIN\n    PERFORM let_delete(true);\n'),
+                    'UPDATE streams s SET archived_at = clock_timestamp()',
+                    'stream.archived_at := clock_timestamp(); UPDATE streams s SET archived_at = stream.archived_at'),
+                    'RETURN moved;', E'PERFORM let_delete(false);\n    RETURN moved;')
             -- The highest position in the log is asked of each shard: not with every append.
             ELSE regexp_replace(f.prosrc, '\(SELECT max\(position\) FROM \w+\)', 'NULL') END;
         IF f.proname = 'settled_position' THEN

@@ -249,14 +249,19 @@ def test_where_citus_is_installed_readers_of_the_log_ask_which_commits_are_still
             read()
 
 
-def test_where_citus_is_installed_what_reads_streams_is_no_sql_function(pretended_citus, ordinary_role):
-    """Citus plans no function in that language that is called with parameters and reads distributed tables."""
+def test_where_citus_is_installed_no_function_has_what_it_refuses(pretended_citus, ordinary_role):
+    """It plans no function in the language sql that is called with parameters and reads distributed tables, and no
+    volatile function in an UPDATE. It would do a look into all shards with every append, but nobody would wait for that.
+    """
     store_of_role(pretended_citus, ordinary_role, event_types())
-    rows = pretended_citus.execute(
-        "SELECT proname, prosrc FROM pg_proc JOIN pg_language l ON l.oid = prolang "
-        "WHERE pronamespace = current_schema()::regnamespace AND lanname = 'sql'"
+    functions = pretended_citus.execute(
+        "SELECT proname, lanname, prosrc FROM pg_proc JOIN pg_language l ON l.oid = prolang "
+        "WHERE pronamespace = current_schema()::regnamespace"
     ).fetchall()
-    assert not [name for name, body in rows if re.search(r"(FROM|JOIN) (events|archived_events|streams|log) ", body)]
+    distributed = re.compile(r"(FROM|JOIN) (events|archived_events|streams|log) ")
+    assert not [name for name, language, body in functions if language == "sql" and distributed.search(body)]
+    assert not [name for name, _, body in functions if re.search(r"UPDATE [^;]*clock_timestamp\(\)", body)]
+    assert not [name for name, _, body in functions if name == "announce_append" and "max(position)" in body]
 
 
 @pytest.mark.parametrize(
