@@ -251,7 +251,7 @@ def test_where_citus_is_installed_readers_of_the_log_ask_which_commits_are_still
 
 def test_where_citus_is_installed_no_function_has_what_it_refuses(pretended_citus, ordinary_role):
     """It plans no function in the language sql that is called with parameters and reads distributed tables, and no
-    volatile function in an UPDATE. It would do a look into all shards with every append, but nobody would wait for that.
+    volatile function in an UPDATE. A look into all shards with every append it would take, but that would be slow.
     """
     store_of_role(pretended_citus, ordinary_role, event_types())
     functions = pretended_citus.execute(
