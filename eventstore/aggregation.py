@@ -23,6 +23,7 @@ def aggregate_stream(
     """Fold a stream into a state, as it is now or as it was.
 
     Args:
+        store: where the stream is.
         stream_id: the stream to read.
         initial: the state before the first event.
         evolve: a pure function from a state and an event to the next state.
@@ -35,6 +36,7 @@ def aggregate_stream(
 
     Raises:
         InvalidArgument, StreamArchived, UnknownEventType, InvalidEvent: as read_stream does.
+        EventStoreError: `evolve` ended the caller's transaction.
     """
     version = 0
     state = initial

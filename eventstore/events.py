@@ -24,7 +24,10 @@ class EventTypes:
     Args:
         classes: dataclasses, stored under their own names. Their fields are of types that msgspec can convert to JSON
             and back (str, int, bool, float, Decimal, datetime with a time zone, date, UUID, Enum, nested dataclasses,
-            lists, dicts, optionals).
+            lists, dicts, optionals). What is read back equals what was written, in the type that the field declares;
+            what would not is refused. `jsonb` keeps values, so that it can compare and search them, and not how they
+            were written: the order of a dict's keys is lost, and -0.0 becomes 0.0, and 1e16 an int where no field
+            declares it a float (in metadata, or Any).
         upcasters: for a stored name, a function from an event's JSON object, as it was stored, to one that fits the
             class of today. It gets every event of that name, old and new.
         named: classes stored under other names than their own: EventTypes(DepositRecorded=MoneyPaidIn). A class that

@@ -10,6 +10,7 @@ from threading import RLock
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.errors import InvalidCursorName
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
@@ -95,8 +96,7 @@ class Log:
         with self._turn:
             self.begin()
             # In a pipeline, statements are no transactions of their own; nor does the status tell of one.
-            piped = self.connection.pgconn.pipeline_status != PipelineStatus.OFF
-            if of_one_statement and not piped and not self._is_in_transaction():
+            if of_one_statement and not self._is_piped() and not self._is_in_transaction():
                 yield
             else:
                 with self.connection.transaction():
@@ -128,16 +128,19 @@ class Log:
         except psycopg.Rollback:  # it would end the transaction without a word
             raise EventStoreError(f"{whose} raised Rollback: the transaction is not its own to end") from None
         except Exception as error:
-            if self.connection.info.transaction_status == TransactionStatus.IDLE:
+            if not self._is_in_transaction() or isinstance(error, InvalidCursorName):  # cursors end with it
                 raise EventStoreError(ended) from error
             raise
         if self.one_row("SELECT now()::text") != began:
             raise EventStoreError(ended)
 
-    def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Run SQL; rows come as tuples, whatever row factory or cursors the caller's connection has."""
+    def execute(self, query: Any, parameters: Any = None, **how: bool) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run SQL as psycopg does; rows come as tuples, whatever row factory or cursors the caller's connection has."""
+        factory = self.connection.cursor_factory
+        if issubclass(factory, (psycopg.ClientCursor, psycopg.RawCursor)):  # they bind in the client, or know no %s
+            factory = psycopg.Cursor
         with self._turn:
-            return self._cursor().execute(query, parameters)
+            return factory(self.connection, row_factory=tuple_row).execute(query, parameters, **how)
 
     def one_row(self, query: LiteralString, parameters: Any = None) -> tuple[Any, ...]:
         """Run SQL that gives one row, and return that."""
@@ -147,15 +150,15 @@ class Log:
 
     def _events_from(self, source: LiteralString, parameters: tuple[Any, ...]) -> list[RecordedEvent]:
         """Return what a function gives that returns events."""
-        with self._turn:
-            rows = self._cursor().execute(RECORDED + source, parameters, binary=True).fetchall()
-        return self.types.records(rows)
+        return self.types.records(self.execute(RECORDED + source, parameters, binary=True).fetchall())
 
-    def _cursor(self) -> psycopg.Cursor[tuple[Any, ...]]:
-        factory = self.connection.cursor_factory
-        if issubclass(factory, (psycopg.ClientCursor, psycopg.RawCursor)):  # they bind in the client, or know no %s
-            factory = psycopg.Cursor
-        return factory(self.connection, row_factory=tuple_row)
+    def check_no_pipeline(self, what: str) -> None:
+        """Raise NotSupportedError in a pipeline, for what cannot work there."""
+        if self._is_piped():
+            raise psycopg.NotSupportedError(f"{what} does not work in a pipeline: call it outside of that")
+
+    def _is_piped(self) -> bool:
+        return self.connection.pgconn.pipeline_status != PipelineStatus.OFF
 
     def _is_in_transaction(self) -> bool:
         return self.connection.info.transaction_status != TransactionStatus.IDLE

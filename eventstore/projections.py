@@ -66,9 +66,10 @@ def rebuild(log: Log, projection: Projection, progress: Callable[[int, int], Any
         UnknownEventType: the projection handles a class that is not registered.
         InvalidEvent: an event does not fit the class that is registered for its type.
         EventStoreError: the projection, or `progress`, ended the transaction.
-        psycopg.Error: there is no such table, or it could not be locked in time.
+        psycopg.Error: there is no such table, it could not be locked in time, or the connection is in a pipeline.
         Exception: whatever the projection or `progress` raises. The read model is as it was then.
     """
+    log.check_no_pipeline("rebuild")
     table = sql.Identifier(projection.table)
     names = log.types.names(projection.handles)
     done = 0
@@ -78,11 +79,11 @@ def rebuild(log: Log, projection: Projection, progress: Callable[[int, int], Any
         log.execute(sql.SQL("DELETE FROM {}").format(table))  # not TRUNCATE: that would lock readers out
         (total,) = log.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone() or (0,)
         # A cursor with a name stays on the server, and hands out the log piece by piece.
-        with psycopg.ServerCursor(log.connection, "rebuild", row_factory=tuple_row) as cursor:
+        cursor = psycopg.ServerCursor(log.connection, "rebuild", row_factory=tuple_row)
+        with log.guard("a projection, or progress,"), cursor:
             cursor.execute(RECORDED + "log WHERE type = ANY (%s) ORDER BY position", (names,), binary=True)
             while rows := cursor.fetchmany(_BATCH):
-                with log.guard("a projection, or progress,"):
-                    projection.project(log.connection, log.types.records(rows))
-                    done += len(rows)
-                    progress(done, total)
+                projection.project(log.connection, log.types.records(rows))
+                done += len(rows)
+                progress(done, total)
     return done

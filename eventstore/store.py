@@ -57,16 +57,18 @@ class EventStore(Log):
 
         Raises:
             EventStoreError: a projection ended the transaction.
+            NotSupportedError: the connection is in a pipeline.
             Exception: whatever a projection raises; nothing was created then.
         """
+        self.check_no_pipeline("create_schema")
         scripts = sorted(files(__package__).joinpath("schema").iterdir(), key=lambda file: file.name)
         with self.transaction():  # and in turn: two who create a table at once collide
             self.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
-            self.execute(scripts[0].read_bytes())
+            self.execute(scripts[0].read_bytes(), prepare=False)
             there = {name for (name,) in self.execute("SELECT what_is_there()")}
             for script in scripts:
                 if script.name[3:].removesuffix(".sql") not in there:
-                    self.execute(script.read_bytes())
+                    self.execute(script.read_bytes(), prepare=False)
             with self.guard("a projection"):
                 for projection in self.projections:
                     projection.create(self.connection)
@@ -174,6 +176,7 @@ class EventStore(Log):
             " JOIN log last ON last.stream_id = s.id AND last.version = s.version"
             " WHERE s.id = %s",
             (stream_id,),
+            binary=True,  # psycopg does not know moments in every DateStyle
         ).fetchone()
         return StreamInfo(*row) if row else None
 

@@ -121,12 +121,12 @@ class Worker:
         bell.end()
 
     def _handle(self, log: Log, connection: psycopg.Connection[Any], events: Sequence[RecordedEvent]) -> None:
-        self._stage = "handling"
-        try:
-            with log.guard("the handler"):
+        with log.guard("the handler"):
+            self._stage = "handling"
+            try:
                 self._handler(connection, events)
-        finally:
-            self._stage = "handled"
+            finally:
+                self._stage = "handled"
 
     def _sort_out(self, error: Exception, connection: psycopg.Connection[Any]) -> None:
         """Say what comes of an error: another attempt, in a while; that the next event is suspected; or the end."""
