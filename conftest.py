@@ -34,6 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--distributed needs a Citus cluster: --postgres=url, its coordinator at DATABASE_URL")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how much really ran, tests and notebook cells apart, and how much was skipped."""
     ran: dict[str, bool] = {}

@@ -373,6 +373,7 @@ def test_whoever_is_not_rung_for_any_more_asks_after_a_while(soon, store, connec
     assert notes.positions == [1, 2, 3]
 
 
+@pytest.mark.one_machine("streams, which stays, is distributed already, and the docs say how to distribute all three")
 def test_tables_that_are_restored_beneath_it_have_another_channel_and_it_hears_of_them(soon, store, connect):
     notes = Notes()
     with subscription(connect, notes) as reader:
@@ -403,6 +404,7 @@ def test_while_all_is_calm_it_asks_and_changes_nothing(soon, store, connect):
         assert store.execute(row).fetchone() == written and written[1] is True
 
 
+@pytest.mark.one_machine("who may not change events may not lock their table")
 def test_a_bell_that_rings_in_the_middle_of_a_look_is_heard(store, connect, new_store):
     notes, blocker = Notes(), new_store(autocommit=False)
     waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'archived_events'::regclass"
