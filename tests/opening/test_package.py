@@ -161,11 +161,13 @@ def opens_on_00(command: list[str], home: Path) -> None:
         kernel = re.search("kernel: (.*)\n", (home / "log").read_text())
         assert kernel
         code = "import os; os.chdir(os.path.expanduser('~/event-store/notebooks'))\n" + (
-            "from workshop import start; db = start('00_welcome'); print(db.execute('SELECT 6 * 7').fetchone())"
+            "from workshop import start; db = start('00_welcome'); print(db.execute('SELECT 6 * 7').fetchone())\n"
+            "from workshop.my_store.conformance import conformance; print(conformance('eventstore', 'G1', brief=True))"
         )
         environment = {"HOME": str(home), "USERPROFILE": str(home), "PATH": os.environ["PATH"]}
         said = subprocess.run([kernel[1], "-c", code], env=environment, capture_output=True, text=True)
         assert "(embedded), schema 00_welcome, empty." in said.stdout and "(42,)" in said.stdout, said.stderr
+        assert "met: G1" in said.stdout, "what only the tests need is needed by notebook 10"
 
 
 @pytest.mark.long

@@ -183,8 +183,8 @@ def test_a_race_can_be_interrupted(db: classroom.Classroom, kind: str) -> None:
     interrupt_after(0.3)
     with pytest.raises(KeyboardInterrupt):
         db.race(3, slow)
-    assert time.monotonic() - begin < 3
-    while threading.active_count() > before and time.monotonic() - begin < 5:
+    assert time.monotonic() - begin < 10
+    while threading.active_count() > before and time.monotonic() - begin < 15:
         time.sleep(0.01)
     assert threading.active_count() <= before, [thread.name for thread in threading.enumerate()]
 
@@ -245,7 +245,7 @@ def test_the_conformance_tests_say_how_far_they_are_and_can_be_interrupted() -> 
     finally:
         client.stop_channels()
         kernel.shutdown_kernel()
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 60
     assert [kind for kind, _ in seen].count("display_data") == 1, "one line, in one place"
     (error,) = [said for kind, said in seen if kind == "error"]
     assert "Interrupted: the conformance tests were stopped." in error

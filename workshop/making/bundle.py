@@ -26,11 +26,11 @@ SYSTEMS = {
     "x86_64-manylinux_2_34": _linux("x86_64"),
     "aarch64-manylinux_2_34": _linux("aarch64"),
     "x86_64-pc-windows-msvc": ["win_amd64"],
-    "aarch64-apple-darwin": ["macosx_14_0_arm64"],
-    "x86_64-apple-darwin": ["macosx_14_0_x86_64"],
+    "aarch64-apple-darwin": ["macosx_11_0_arm64"],
+    "x86_64-apple-darwin": ["macosx_11_0_x86_64"],
 }
 _READ_ME = """\
-Build your own event store, without a network: Linux (x86_64, aarch64; glibc 2.34 or newer), Windows (x86_64), macOS 14
+Build your own event store, without a network: Linux (x86_64, aarch64; glibc 2.34 or newer), Windows (x86_64), macOS 11
 or newer (both kinds of processor), with {pythons}. In a shell, in this folder:
 
     python3 install.py      on Linux and macOS
