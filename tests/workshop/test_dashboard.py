@@ -22,6 +22,7 @@ from workshop.checks.course import EXERCISES, NOTEBOOKS
 from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard, dashboard
 from workshop.dashboard.page import View, show_room
+from workshop.dashboard.questions import questions
 from workshop.dashboard.read_model import CHECKS, FailedCheck, RoomModel, Stuck
 from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
@@ -357,6 +358,40 @@ def test_the_kit_has_each_check_that_a_report_names() -> None:
         mistakes = import_module(f"tests.exercises.test_ex{notebook}").MISTAKES
         told |= {(mistake.exercise_id, mistake.label) for mistake in mistakes}
     assert len(told) > 100 and not [each for each in told if each[1] not in CHECKS[each[0]]]
+
+
+def predict(room: ScratchRoom, learner: str, prediction_id: str, expected: str) -> None:
+    with room.connect(learner) as connection:
+        (version,) = connection.execute("SELECT count(*) FROM room.my_attempts()").fetchone()
+        for kind, name in (("OutcomePredicted", "expected"), ("OutcomeSeen", "came")):
+            data = Jsonb({"prediction_id": prediction_id, name: expected})
+            connection.execute("SELECT room.record_attempt(gen_random_uuid(), %s, %s, %s)", (kind, data, version))
+            version += 1
+
+
+def test_what_the_room_expects_is_told_while_it_is_asked(small: ScratchRoom, look: Open) -> None:
+    """A learner counts once, with what was said last; what is no answer to the question does not count."""
+    predict(small, "ada", "02.A", "0")
+    predict(small, "ada", "02.A", "-100")
+    predict(small, "bo", "02.A", "100.50")
+    for no_answer in ("rude", "1e9", "9" * 40, "$x$"):
+        predict(small, "bo", "02.A", no_answer)
+    predict(small, "bo", "99.A", "1")
+    board = look(small)
+    told = f"Expected in 02.A, {questions()['02.A'].text} -100: 1, 100.50: 1."
+    assert told in str(board.page()) and "0 of 2 learners have tried something" in str(board.page())
+    assert "Expected" not in str(show_room(board.view(datetime.now(UTC) + timedelta(minutes=11))))
+    predict(small, "bo", "04.C", "no")
+    predict(small, "ada", "04.C", "perhaps")
+    assert "no: 1.\n" in str(look(small).page())
+
+
+def test_each_question_of_the_notebooks_is_known() -> None:
+    asked = set()
+    for path in (CHECKOUT / "solutions").glob("*.ipynb"):
+        asked |= set(re.findall(r'predict\(\\"(\d\d\.[A-Z])\\"', path.read_text(encoding="utf-8")))
+    assert questions().keys() == asked and len(asked) > 20
+    assert all(question.text.endswith("?") for question in questions().values())
 
 
 def test_nothing_is_typeset(small: ScratchRoom, look: Open) -> None:

@@ -12,6 +12,7 @@ from ..checks.course import EXERCISES
 from ..display import Shown
 from .agenda import Agenda
 from .hold_ups import FULL, HoldUps
+from .questions import questions
 from .read_model import RoomModel, Work
 
 NAMES = ("shown", "initials", "numbers")
@@ -142,7 +143,7 @@ def show_room(view: View) -> Shown:
     tried = "" if view.room is None else f"{len(active)} of {len(model.learners)} learners have tried something, "
     tried += f"since {since.astimezone():%H:%M}" if since and since <= now else "not begun"
     alarms = [*filter(None, (problem, _full(view)))]
-    notes = [*filter(None, (_away(view, called), _shared(view, called)))]
+    notes = [*filter(None, (_away(view, called), _shared(view, called), _expected(view)))]
     panels = [
         _pace(model, agenda, exercises, minute, active),
         _stuck(model, now, since, called),
@@ -233,6 +234,15 @@ def _shared(view: View, called: dict[str, str]) -> str:
         for each in view.model.shared()
     ]
     return f"Shared, for board.answers(): {_some(answers)}." if answers else ""
+
+
+def _expected(view: View) -> str:
+    """Return what the room expects of the experiment that it is asked about just now; empty where it is not."""
+    if view.room is None or not (found := view.model.expected(view.now)):
+        return ""
+    prediction_id, answers = found
+    said = [f"{answer}: {count}" for answer, count in answers]
+    return f"Expected in {prediction_id}, {questions()[prediction_id].text} {_some(said)}."
 
 
 def _some(names: list[str]) -> str:

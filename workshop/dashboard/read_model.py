@@ -3,11 +3,11 @@
 It is a projection like those of notebooks 06 and 08. It is made anew from the log whenever the dashboard starts, so
 there is nothing to store, and nothing to lose.
 
-Learners can send events by hand, and what they send is shown to a room. So what is no exercise of this kit is passed
-over, and what is no check of the exercise is not told by its name.
+Learners can send events by hand, and what they send is shown to a room. So what is no exercise of this kit, and no
+answer to a question of it, is passed over, and what is no check of the exercise is not told by its name.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,11 +16,12 @@ import psycopg
 
 from eventstore import RecordedEvent
 
-from ..attempts.events import AnswerShared, ExerciseFailed, ExercisePassed
+from ..attempts.events import AnswerShared, ExerciseFailed, ExercisePassed, OutcomePredicted
 from ..checks.checking import CAN_BE_CHECKED, SQL_RUNS
 from ..checks.course import EXERCISES
 from ..checks.exercise import label_of
 from ..server.rooms import learner_of
+from .questions import questions
 
 MOMENT = timedelta(minutes=10)  # what "of the moment" means
 # After so long without an attempt the next one is a beginning: the day before somebody tried whether it all works. No
@@ -92,6 +93,8 @@ class RoomModel:
         self._began: datetime | None = None
         self._last: datetime | None = None
         self._shared: dict[tuple[str, str], Shared] = {}
+        self._expected: dict[str, dict[str, str]] = defaultdict(dict)  # by prediction and learner
+        self._predicted: tuple[str, datetime] | None = None  # the prediction that somebody made last, and when
         self._work: dict[str, dict[str, Work]] = defaultdict(lambda: defaultdict(Work))
         self._latest: dict[str, tuple[str, datetime]] = {}  # what a learner tried last, and when
         self._failures: list[tuple[datetime, str, tuple[str, str]]] = []  # when, who, and the check of which exercise
@@ -110,7 +113,9 @@ class RoomModel:
         learner, at = learner_of(recorded.stream_id), recorded.recorded_at
         self.position = recorded.position
         self.learners.setdefault(learner, learner)
-        if recorded.event.exercise_id not in EXERCISES:
+        if isinstance(recorded.event, OutcomePredicted):
+            self._predict(learner, recorded.event, at)
+        if getattr(recorded.event, "exercise_id", None) not in EXERCISES:
             return
         if self._last is None or at - self._last > PAUSE:
             self._began = at
@@ -130,6 +135,19 @@ class RoomModel:
                     self._failures.append((at, learner, (exercise_id, work.failed_check)))
             case AnswerShared(exercise_id, answer):
                 self._shared[learner, exercise_id] = Shared(learner, exercise_id, answer, at, recorded.position)
+
+    def _predict(self, learner: str, event: OutcomePredicted, at: datetime) -> None:
+        question = questions().get(event.prediction_id)
+        if question and question.takes(event.expected):
+            self._expected[event.prediction_id][learner] = event.expected
+            self._predicted = event.prediction_id, at
+
+    def expected(self, now: datetime) -> tuple[str, list[tuple[str, int]]] | None:
+        """Return the prediction of the moment, and how many expect what, the most frequent first; None for none."""
+        if self._predicted is None or now - self._predicted[1] > MOMENT:
+            return None
+        prediction_id = self._predicted[0]
+        return prediction_id, Counter(self._expected[prediction_id].values()).most_common()
 
     def work(self, learner: str, exercise_id: str) -> Work:
         """Return what a learner did on an exercise."""
