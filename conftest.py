@@ -26,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the store that tests/conformance is about: the reference, or the learner's own. Default: eventstore",
     )  # fmt: skip
     parser.addoption(
+        "--distributed", action="store_true",
+        help="spread the tables over the workers of the Citus cluster at DATABASE_URL (its coordinator), as "
+        "docs/more-than-one-machine.md says; tests that cannot hold there are skipped, with the reason (-rs shows it)",
+    )  # fmt: skip
+    parser.addoption(
         "--alone", choices=("with", "without", "only"), default="with",
         help="tests that are marked alone: with all others, without them, or only they. `make test` runs the others in "
         "several processes, and then these",
@@ -69,6 +74,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     check_available(config.getoption("--postgres"))
+    if config.getoption("--distributed") and config.getoption("--postgres") != "url":
+        raise pytest.UsageError("--distributed needs a Citus cluster: --postgres=url, its coordinator at DATABASE_URL")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

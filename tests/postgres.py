@@ -50,9 +50,11 @@ class EmbeddedServer(Server):
 
     Args:
         folder: where that is; the temp folder unless another one is named.
+        settings: what the server is started with, beside or instead of the kit's own.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, folder: str | None = None, **settings: str) -> None:
+        self._settings = settings
         # A short path, as the server's socket lies in it. The start also frees this process of PG* variables.
         self._data = Path(tempfile.mkdtemp(prefix="es-", dir=folder)).resolve() / "data"
         try:
@@ -62,9 +64,19 @@ class EmbeddedServer(Server):
             raise
 
     def start(self) -> None:
-        from workshop.server.embedded import running_server
+        from workshop.server import embedded
 
-        self.url = running_server(self._data)
+        command = embedded._command
+
+        def with_settings(*arguments: Any) -> list[str]:
+            *before, code, data = command(*arguments)
+            what = f"from workshop.server import programs; programs.SETTINGS |= {self._settings!r}; from workshop"
+            return [*before, code.replace("from workshop", what, 1), data]
+
+        with pytest.MonkeyPatch.context() as patch:
+            if self._settings:  # it is another process that starts the server
+                patch.setattr(embedded, "_command", with_settings)
+            self.url = embedded.running_server(self._data)
 
     def kill(self) -> None:
         import psutil

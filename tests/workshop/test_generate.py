@@ -51,8 +51,9 @@ def test_a_notebook_without_a_source_is_removed(
     (tmp_path / "solutions/one.ipynb").write_bytes(SOLVED[0].read_bytes())
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks/stray.ipynb").write_text("{}")
+    (tmp_path / "notebooks/AGENTS.md").write_text("for an assistant")
     generate.main()
-    assert [path.name for path in (tmp_path / "notebooks").iterdir()] == ["one.ipynb"]
+    assert {path.name for path in (tmp_path / "notebooks").iterdir()} == {"AGENTS.md", "one.ipynb"}
     assert "removed notebooks/stray.ipynb" in capsys.readouterr().err
 
 

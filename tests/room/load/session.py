@@ -13,7 +13,6 @@ from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard
 from workshop.room import Room
 from workshop.room.server import CONNECTIONS
-from workshop.server import programs
 
 from ...postgres import EmbeddedServer, Server
 from .learner import Learner
@@ -142,9 +141,7 @@ def _at_once(done: Session, pace: float, crash: bool) -> None:
 @contextmanager
 def _server(connections: int) -> Iterator[EmbeddedServer]:
     """A server of its own that lets in so many, and asks learners for their passwords as one for a room does."""
-    before = dict(programs.SETTINGS)
-    programs.SETTINGS |= {"max_connections": str(connections)}
-    server = EmbeddedServer()
+    server = EmbeddedServer(max_connections=str(connections))
     try:
         with server.connect() as connection:
             file = Path(connection.execute("SHOW hba_file").fetchone()[0])  # type: ignore[index]
@@ -153,4 +150,3 @@ def _server(connections: int) -> Iterator[EmbeddedServer]:
         yield server
     finally:
         server.remove()
-        programs.SETTINGS |= before
