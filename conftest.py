@@ -63,7 +63,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose by the mark `alone`."""
+    """Choose by the mark `alone`, and skip what cannot hold where tables are distributed."""
+    for item in items:
+        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
     if (which := config.getoption("--alone")) != "with":
         by_mark: dict[bool, list[pytest.Item]] = {True: [], False: []}
         for item in items:
@@ -76,12 +79,6 @@ def pytest_configure(config: pytest.Config) -> None:
     check_available(config.getoption("--postgres"))
     if config.getoption("--distributed") and config.getoption("--postgres") != "url":
         raise pytest.UsageError("--distributed needs a Citus cluster: --postgres=url, its coordinator at DATABASE_URL")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
-            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
