@@ -63,16 +63,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose by the mark `alone`, and skip what cannot hold where tables are distributed."""
-    for item in items:
-        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
-            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+    """Choose by the mark `alone`, and skip what cannot hold on a cluster."""
     if (which := config.getoption("--alone")) != "with":
         by_mark: dict[bool, list[pytest.Item]] = {True: [], False: []}
         for item in items:
             by_mark[item.get_closest_marker("alone") is not None].append(item)
         items[:] = by_mark[which == "only"]
         config.hook.pytest_deselected(items=by_mark[which != "only"])
+    for item in items:
+        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,13 +9,13 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from workshop.read_models import AccountBalances
 
 from eventstore import EventStore
 from tests.benchmark.place import Place
 from tests.benchmark.stores.kit import Kit
 from tests.cluster import distribute
 from workshop.bank import event_types
+from workshop.bank.read_models import AccountBalances
 
 CLUSTER = os.environ.get("CITUS_URL")  # of the coordinator; the other stores are on another server
 
