@@ -9,7 +9,7 @@ It is read in the order of the notebooks:
 * 06: projections.py, and in store.py `_project`; schema/21 and 26: the log
 * 07: schema/60; snapshots.py
 * 08: schema/28, 35, 70 and 72; log.py; schema/80 to 83; reader.py, bell.py, worker.py, subscriptions.py
-* 09: schema/24, 25, 32, 51, 90 and 91; archiving.py
+* 09: schema/24, 25, 32, 51, 52, 90 and 91; archiving.py
 * and how it comes to be: in store.py `create_schema`; schema/00 and 95
 """
 

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,17 @@ class Server:
 
 
 class EmbeddedServer(Server):
-    """A server from the wheel, on a data directory of its own in the temp folder (never the checkout's).
+    """A server from the wheel, on a data directory of its own (never the checkout's).
 
     Args:
+        folder: where that is; the temp folder unless another one is named.
         settings: what the server is started with, beside or instead of the kit's own.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, folder: str | None = None, **settings: str) -> None:
         self._settings = settings
         # A short path, as the server's socket lies in it. The start also frees this process of PG* variables.
-        self._data = Path(tempfile.mkdtemp(prefix="es-")).resolve() / "data"
+        self._data = Path(tempfile.mkdtemp(prefix="es-", dir=folder)).resolve() / "data"
         try:
             self.start()
         except BaseException:
@@ -157,6 +159,12 @@ def check_available(kind: str) -> None:
             ) from error
 
 
+def in_memory() -> str | None:
+    """Return a folder in memory that several servers fit into, or None. On a disk, tests take half as long again."""
+    folder = Path("/dev/shm")
+    return str(folder) if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 2**30 else None
+
+
 def server(kind: str) -> Server:
     """Return a new server of that kind, running; for `url` the one that is given."""
-    return {"embedded": EmbeddedServer, "docker": DockerServer, "url": GivenServer}[kind]()
+    return {"embedded": partial(EmbeddedServer, in_memory()), "docker": DockerServer, "url": GivenServer}[kind]()

@@ -31,7 +31,10 @@ def launch(playwright: Playwright) -> Browser:
     """Start the system's Chromium, without its own calls to the internet."""
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return playwright.chromium.launch(executable_path=chromium_path(), args=[*quiet, *as_root], timeout=PATIENCE)
+    # Without a graphics card, what turns or blinks is drawn by the processor.
+    drawing = ["--disable-gpu", "--disable-software-rasterizer", "--force-prefers-reduced-motion"]
+    args = [*quiet, *drawing, *as_root]
+    return playwright.chromium.launch(executable_path=chromium_path(), args=args, timeout=PATIENCE)
 
 
 class JupyterLab:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import eventstore
 from workshop.files import CHECKOUT
 
 from ..postgres import Server
@@ -46,15 +47,16 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in anchors(target), link
 
 
-def test_the_readme_says_where_each_file_of_the_reference_is_taught() -> None:
-    table = section("What is where", "README.md")
-    numbers = {int(number) for number in re.findall(r"`(\d\d)`", table)}
-    for first, last in re.findall(r"`(\d\d)` to `(\d\d)`", table):
-        numbers.update(range(int(first), int(last) + 1))
-    modules = set(re.findall(r"`(\w+\.py)`", table))
-    scripts = {int(file.name[:2]) for file in (CHECKOUT / "eventstore/schema").glob("*.sql")}
-    assert scripts <= numbers
-    assert {file.name for file in (CHECKOUT / "eventstore").glob("*.py")} - {"__init__.py"} == modules
+def test_the_readme_and_the_package_say_in_which_order_all_of_it_is_read() -> None:
+    order = [line.removeprefix("* ") for line in (eventstore.__doc__ or "").splitlines() if line.startswith("* ")]
+    assert "\n".join(order) in section("What is where", "README.md")
+    there = "\n".join(line.partition(": ")[2] for line in order)
+    numbers = {int(number) for number in re.findall(r"\b\d\d\b", there)}
+    for first, last in re.findall(r"(\d\d) to (\d\d)", there):
+        numbers.update(range(int(first), int(last)))
+    assert numbers == {int(file.name[:2]) for file in (CHECKOUT / "eventstore/schema").glob("*.sql")}
+    modules = {file.name for file in (CHECKOUT / "eventstore").glob("*.py")}
+    assert set(re.findall(r"\w+\.py", there)) == modules - {"__init__.py"}
 
 
 def test_contributors_are_told_what_each_part_of_the_workshop_is_for() -> None:
