@@ -223,6 +223,7 @@ def test_what_was_changed_where_git_would_stop_is_taken_into_the_folder(
     change(kit / NAME, STUB, ANSWER)
     change(kit / "notebooks/01_tables.ipynb", '"outputs": []', '"outputs": [{"output_type": "stream", "text": "ran"}]')
     change(kit / "solutions/01_tables.ipynb", '"cells": [', '<<<<<<< "cells": [')
+    change(kit / "instructors/dashboard.ipynb", '"outputs": []', '"outputs": [{"output_type": "stream"}]')
     (kit / "notebooks/03_aggregation.ipynb").unlink()
     lines = checkout.give_back(home)
     assert git("status", "--porcelain") == "" and len(lines) == 2

@@ -148,6 +148,15 @@ def test_what_is_no_attempt_is_refused(type: Any, data: Any, room: ScratchRoom, 
     assert logged(room) == []
 
 
+def test_no_setting_of_the_callers_changes_what_is_an_attempt(room: ScratchRoom, ada: psycopg.Connection) -> None:
+    for setting in ("standard_conforming_strings = off", "transform_null_equals = on", "role = DEFAULT"):
+        ada.execute(f"SET {setting}")
+    for exercise_id in ("dd.d", "dd<d", "01<2"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="no attempt"):
+            record(ada, "ExercisePassed", PASSED | {"exercise_id": exercise_id})
+    assert record(ada, "ExercisePassed", PASSED) == 1
+
+
 @pytest.mark.parametrize(
     ("event_id", "version"), [("NULL", 0), ("gen_random_uuid()", -1), ("gen_random_uuid()", "NULL")]
 )

@@ -85,12 +85,13 @@ class LearnersLog:
         event_id = uuid4()
         decider: Decider[Any] = PREDICTIONS if isinstance(command, (PredictOutcome, SeeOutcome)) else LEARNER
 
-        def record(store: EventStore) -> object:
+        def record(store: EventStore) -> tuple[Any, int]:
             return handle(store, decider, self.stream_id, command, attempts=_ATTEMPTS, event_ids=[event_id])
 
-        with suppress(DuplicateEvent):  # a try whose answer got lost had done it
-            self._ask(record)
-        recorded = next((recorded for recorded in self.read() if recorded.id == event_id), None)
+        version = 1
+        with suppress(DuplicateEvent):  # a try whose answer got lost had done it, somewhere in the stream
+            _, version = self._ask(record)
+        recorded = next((recorded for recorded in self.read(max(version, 1)) if recorded.id == event_id), None)
         return (recorded.event, recorded.version) if recorded else (None, 0)
 
     def progress(self) -> Progress:

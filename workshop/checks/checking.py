@@ -15,6 +15,10 @@ from .exercise import Exercise, label_of
 from .report import Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox
 
+# What is looked at before an exercise's own checks, as reports call it.
+CAN_BE_CHECKED = "The answer can be checked"
+SQL_RUNS = "Your SQL runs"
+
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
 _ADVICE = {
     psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
@@ -37,7 +41,7 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
         return Report(exercise, ())
     results: list[Result] = []
     if message := _wrong_kind(exercise, answer):
-        results.append(Result("The answer can be checked", "failed", message))
+        results.append(Result(CAN_BE_CHECKED, "failed", message))
     with Sandbox(url, answer, given=exercise.given, is_sql=exercise.is_sql) as sandbox:
         for check in exercise.checks:
             label = label_of(check)
@@ -49,7 +53,7 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
             except WorkshopError:
                 raise
             except AnswerDoesNotRun as error:
-                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
+                results.append(Result(SQL_RUNS, "failed", explain_sql_error(error.__cause__, answer, ran=True)))
                 results.append(Result(label, "not reached"))
             except AssertionError as error:
                 results.append(Result(label, "failed", str(error) or "This check says no more."))

@@ -256,10 +256,10 @@ class Broken(Exception):
 class BreaksAtTheArchive(EventStore):
     """A store whose program breaks down when it is about to archive a stream."""
 
-    def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple]:
+    def execute(self, query: Any, parameters: Any = None, **how: bool) -> psycopg.Cursor[tuple]:
         if "archive_stream" in str(query):
             raise Broken
-        return super().execute(query, parameters)
+        return super().execute(query, parameters, **how)
 
 
 class IsInterrupted(EventStore):
