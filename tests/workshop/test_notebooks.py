@@ -105,6 +105,13 @@ def test_the_readme_names_what_is_there_in_every_notebook() -> None:
     assert {*named} == CALLS - {"start"}
 
 
+@each_notebook
+def test_no_line_of_code_is_wider_than_a_laptop_shows_it(path: Path) -> None:
+    """JupyterLab at 1366 pixels, with its file browser open, shows 118 characters."""
+    for text in texts(path, "code"):
+        assert not [line for line in text.splitlines() if len(line) > 118]
+
+
 def test_the_page_for_an_assistant_names_what_is_there() -> None:
     page = (CHECKOUT / "notebooks/AGENTS.md").read_text(encoding="utf-8")
     assert len(page.split()) < 400
