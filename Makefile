@@ -15,6 +15,7 @@ lab: .venv/lab
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
 test: .venv/test
 	$(RUN) -m ruff check --quiet .
+	$(RUN) -m mypy --no-error-summary
 	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
 
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"

@@ -19,8 +19,11 @@ from .errors import EventStoreError, InvalidArgument
 from .events import EventTypes
 from .records import LogPosition, RecordedEvent
 
-# JSON comes as text, for msgspec to read.
-RECORDED: LiteralString = "SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at FROM "
+# JSON comes as text, for msgspec to read. An id comes as its bytes, and metadata that says nothing does not come: that
+# makes reading 8 % and 6 % faster.
+RECORDED: LiteralString = """
+    SELECT stream_id, version, position, uuid_send(id), type, data::text, nullif(metadata, '{}')::text, recorded_at
+    FROM """
 
 
 class Log:
@@ -37,6 +40,8 @@ class Log:
         self.connection = connection
         self.types = types
         self._turn = RLock()
+        # For one row at a time. A new one would find out anew how each parameter is sent: an append takes 10 % longer.
+        self._cursor = self._new_cursor()
 
     def read_all(
         self,
@@ -136,21 +141,25 @@ class Log:
 
     def execute(self, query: Any, parameters: Any = None, **how: bool) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run SQL as psycopg does; rows come as tuples, whatever row factory or cursors the caller's connection has."""
-        factory = self.connection.cursor_factory
-        if issubclass(factory, (psycopg.ClientCursor, psycopg.RawCursor)):  # they bind in the client, or know no %s
-            factory = psycopg.Cursor
         with self._turn:
-            return factory(self.connection, row_factory=tuple_row).execute(query, parameters, **how)
+            return self._new_cursor().execute(query, parameters, **how)
 
     def one_row(self, query: LiteralString, parameters: Any = None) -> tuple[Any, ...]:
         """Run SQL that gives one row, and return that."""
-        row = self.execute(query, parameters).fetchone()
+        with self._turn:
+            row = self._cursor.execute(query, parameters).fetchone()
         assert row is not None
         return row
 
     def _events_from(self, source: LiteralString, parameters: tuple[Any, ...]) -> list[RecordedEvent]:
         """Return what a function gives that returns events."""
         return self.types.records(self.execute(RECORDED + source, parameters, binary=True).fetchall())
+
+    def _new_cursor(self) -> psycopg.Cursor[tuple[Any, ...]]:
+        factory = self.connection.cursor_factory
+        if issubclass(factory, (psycopg.ClientCursor, psycopg.RawCursor)):  # they bind in the client, or know no %s
+            factory = psycopg.Cursor
+        return factory(self.connection, row_factory=tuple_row)
 
     def check_no_pipeline(self, what: str) -> None:
         """Raise NotSupportedError in a pipeline, for what cannot work there."""
@@ -161,7 +170,7 @@ class Log:
         return self.connection.pgconn.pipeline_status != PipelineStatus.OFF
 
     def _is_in_transaction(self) -> bool:
-        return self.connection.info.transaction_status != TransactionStatus.IDLE
+        return self.connection.pgconn.transaction_status != TransactionStatus.IDLE
 
 
 def names_of(types: EventTypes, category: str | None, event_types: Iterable[type] | None) -> list[str] | None:
