@@ -35,6 +35,7 @@ bundle: .venv/lab .venv/bin/uv
 test: .venv/test
 	$(RUN) -m ruff check --quiet .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --strict eventstore
 	$(RUN) -m tests $(ARGS)
 
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"

@@ -3,7 +3,7 @@
 It is read in the order of the notebooks:
 
 * 01: schema/10, 20 and 30: the tables
-* 02: schema/40 and 50; then arguments.py, errors.py, records.py, and in store.py `append` and `read_stream`
+* 02: schema/40 and 50; then arguments.py, errors.py, records.py, session.py, and in store.py `append` and `read_stream`
 * 03: events.py, which stands on round_trip.py; aggregation.py
 * 04: decider.py
 * 06: projections.py, and in store.py `_project`; schema/21 and 26: the log

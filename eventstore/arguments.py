@@ -63,7 +63,8 @@ def expected_value(expected_version: int | AnyVersion, *, lowest: int = NO_STREA
         InvalidArgument: it is not one.
     """
     if isinstance(expected_version, AnyVersion):
-        return expected_version.value
+        value: int | None = expected_version.value
+        return value
     return check_version("expected_version", expected_version, lowest=lowest)
 
 

@@ -39,7 +39,7 @@ class EventTypes:
     """
 
     def __init__(self, *classes: type, upcasters: Mapping[str, Upcaster] | None = None, **named: type):
-        self._decoders: dict[str, msgspec.json.Decoder] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
         self._names: dict[type, str] = {}
         self._upcasters = dict(upcasters or {})
         for name, cls in [*((getattr(cls, "__name__", ""), cls) for cls in classes), *named.items()]:
@@ -73,7 +73,7 @@ class EventTypes:
                 raise self._unknown(f"{cls.__name__} is not one of the registered event types")
         return [name for name, each in registered.items() if issubclass(each, wanted)]
 
-    def encode_batch(self, events: Iterable[object], event_ids: Iterable[UUID] | None = None) -> list[dict]:
+    def encode_batch(self, events: Iterable[object], event_ids: Iterable[UUID] | None = None) -> list[dict[str, Any]]:
         """Return events as append_to_stream takes them: objects of type, data and, where ids are given, id.
 
         Raises:
@@ -105,7 +105,8 @@ class EventTypes:
         """Return rows of events as RecordedEvents.
 
         Args:
-            rows: each of them stream_id, version, position, id, type, data and metadata as JSON text, recorded_at.
+            rows: each of them stream_id, version, position, id or its bytes, type, data as JSON text, metadata as JSON
+                text or None, recorded_at.
 
         Raises:
             UnknownEventType: no class is registered under the name of an event's type.
@@ -114,14 +115,14 @@ class EventTypes:
         recorded = []
         readers = self._readers
         for stream_id, version, position, event_id, name, data, metadata, recorded_at in rows:
-            which = f"event {version} of stream {stream_id!r}"
-            if (read := readers.get(name)) is None:
-                raise self._unknown(f"{which} has the type {name!r}, which is not registered")
             try:
-                event = read(data)
+                event = readers[name](data)
             except Exception as error:  # msgspec's, or whatever an upcaster raises
+                which = f"event {version} of stream {stream_id!r}"
+                if name not in readers:
+                    raise self._unknown(f"{which} has the type {name!r}, which is not registered") from None
                 raise InvalidEvent(f"{which} does not fit {name}: {type(error).__name__}: {error}") from error
-            about = {} if metadata == "{}" else msgspec.json.decode(metadata)  # most have none, and thousands are read
+            about = msgspec.json.decode(metadata) if metadata else {}
             recorded.append(RecordedEvent(stream_id, version, position, event_id, name, event, about, recorded_at))
         return recorded
 

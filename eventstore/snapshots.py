@@ -60,7 +60,8 @@ def aggregate_with_snapshots(
     check_range(1, to_version, None, until)
     check_version("every", every, lowest=1)
     check_version("revision", revision, lowest=1)
-    kind, decoder = type(initial).__name__, _json_of(type(initial))[1]
+    state_type: Any = type(initial)
+    kind, decoder = state_type.__name__, _json_of(state_type)[1]
     _encode(initial, decoder)
     if not isfunction(evolve) or "<" in evolve.__qualname__:  # such as <lambda>, or outer.<locals>.inner
         return aggregate_stream(store, stream_id, initial, evolve, to_version=to_version, until=until)
@@ -112,7 +113,7 @@ def _encode(state: object, decoder: msgspec.json.Decoder[Any]) -> str:
 
 
 @cache
-def _json_of(state_type: type) -> tuple[bytes, msgspec.json.Decoder[Any]]:
+def _json_of(state_type: type[Any]) -> tuple[bytes, msgspec.json.Decoder[Any]]:
     """Return a description of the state's fields, nested ones included, and what reads the state back."""
     if not is_dataclass(state_type):
         raise InvalidArgument(f"a state that is kept in snapshots is a dataclass, and {state_type.__name__} is not one")
@@ -123,8 +124,9 @@ def _json_of(state_type: type) -> tuple[bytes, msgspec.json.Decoder[Any]]:
         raise InvalidArgument(f"{state_type.__name__} cannot be kept in a snapshot: {reason}") from error
 
 
-def _shape(initial: object, evolve: Any, revision: int) -> str:
+def _shape(initial: Any, evolve: Any, revision: int) -> str:
     """Return a short text that is the same for the same arguments, in every process (unlike hash())."""
-    names = [f"{thing.__module__}.{thing.__qualname__}" for thing in (type(initial), evolve)]
-    parts = (_json_of(type(initial))[0], initial, names, revision)
+    state_type: Any = type(initial)
+    names = [f"{thing.__module__}.{thing.__qualname__}" for thing in (state_type, evolve)]
+    parts = (_json_of(state_type)[0], initial, names, revision)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]

@@ -145,13 +145,10 @@ class EventStore(Log):
         """
         check_stream_id(stream_id)
         check_range(from_version, to_version, since, until)
-        parameters: tuple[Any, ...] = (stream_id, from_version, to_version, since, until)
+        parameters = (stream_id, from_version, to_version, since, until)
         if archived:
             return self._events_from("read_stream_from_log(%s, %s, %s, %s, %s)", parameters)
         source: LiteralString = "read_stream(%s, %s, %s, %s, %s)"
-        if parameters[1:] == (1, None, None, None):
-            # PostgreSQL plans without the limits, and compares them with no row.
-            source, parameters = "read_stream(%s)", (stream_id,)
         while not (events := self._events_from(source, parameters)):
             # Only those who found nothing pay for a second look: is it in the archive, or has it come meanwhile?
             look: LiteralString = f"SELECT is_archived(%s), EXISTS (SELECT FROM {source})"

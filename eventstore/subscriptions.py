@@ -69,9 +69,11 @@ class Subscription(Worker):
         """
         self._stopping.set()
         if self._thread is not None and self._thread is not current_thread():  # a handler may end its subscription
-            while self._thread.join(PATIENCE) or self._thread.is_alive():
+            self._thread.join(PATIENCE)
+            while self._thread.is_alive():
                 if self._bell and self._stage != "handling":
                     self._bell.hang_up()  # it waits for a lock, or for an answer that may never come
+                self._thread.join(PATIENCE)
             self._thread = None
         if self._failure:
             raise self._failure

@@ -43,8 +43,9 @@ class Worker:
         attempts: int = 3,
     ):
         check_name("a subscription's name", name, such_as="cashier_dashboard")
-        self._wanted = {"category": category, "event_types": None if handles is None else tuple(handles)}
-        names_of(types, **self._wanted)  # type: ignore[arg-type]
+        event_types = None if handles is None else tuple(handles)
+        names_of(types, category, event_types)
+        self._wanted: dict[str, Any] = {"category": category, "event_types": event_types}
         self.name, self.connect, self.checkpoint = name, connect, 0
         self._types, self._handler = types, handler
         self._batch = check_version("batch", batch, lowest=1)

@@ -13,16 +13,22 @@ DECLARE
 BEGIN
     -- Once a transaction: what it draws later is higher. The setting ends with the transaction, too.
     IF current_setting('eventstore.announced', true) IS DISTINCT FROM log THEN
-        IF pg_my_temp_schema() <> 0 AND EXISTS (
-            SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema()
-            AND relname IN ('streams', 'events', 'archived_events', 'subscriptions')
-        ) THEN
-            RAISE EXCEPTION 'A temporary table has the name of one of the event store''s, and is in its way'
-                USING HINT = 'It would take the events, and end with the session: call it otherwise.';
+        IF pg_my_temp_schema() <> 0 THEN  -- this session has temporary tables
+            IF EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema()
+                       AND relname IN ('streams', 'events', 'archived_events', 'subscriptions')) THEN
+                RAISE EXCEPTION 'A temporary table has the name of one of the event store''s, and is in its way'
+                    USING HINT = 'It would take the events, and end with the session: call it otherwise.';
+            END IF;
         END IF;
-        IF current_setting('transaction_isolation') <> 'serializable' THEN  -- where a look is a conflict with who appends
+
+        -- Once a session: do the rows go with the sequence? Where it is serializable, to look at the end of the log is a
+        -- conflict with whoever appends there.
+        IF current_setting('eventstore.checked', true) IS DISTINCT FROM log
+            AND current_setting('transaction_isolation') <> 'serializable' THEN
             highest := (SELECT max(position) FROM events);
+            PERFORM set_config('eventstore.checked', log, false);
         END IF;
+
         PERFORM pg_advisory_xact_lock_shared((log::bigint << 48) | last_position(highest)),
                 set_config('eventstore.announced', log, true);
     END IF;

@@ -237,8 +237,9 @@ def in_a_transaction(store):
         store.append("account-8", deposits(1))
 
 
+@pytest.mark.parametrize("twins", [False, True], ids=["one store", "two on one connection"])
 @pytest.mark.parametrize("what", OTHERS)
-def test_no_method_gets_between_the_statements_of_another_threads_append(held, new_store, what):
+def test_no_method_gets_between_the_statements_of_another_threads_append(held, new_store, what, twins):
     """What one thread was told is done would be undone with the other one's append; what it read would never be."""
     observer = new_store()
     observer.append("account-2", [AccountOpened("account-2", "PLN")])
@@ -256,7 +257,8 @@ def test_no_method_gets_between_the_statements_of_another_threads_append(held, n
     first.start()
     go = held.append_and_wait()
     held.projections = ()
-    second = threading.Thread(target=run, args=["other", lambda: OTHERS[what](held)])
+    other = EventStore(held.connection, held.types) if twins else held
+    second = threading.Thread(target=run, args=["other", lambda: OTHERS[what](other)])
     second.start()
     second.join(0.05)  # it could come too early, but not because this is too short
     before = list(order)

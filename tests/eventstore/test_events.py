@@ -1,5 +1,7 @@
 """Events and JSON: what is stored comes back exactly, and what is registered is what can be read."""
 
+import copy
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -287,6 +289,37 @@ def test_a_recorded_event_says_all_that_is_known_of_it(store):
         "account-1", 1, end.position, event_id, "AccountOpened", AccountOpened("1", "PLN"), {"by": "me"},
         recorded.recorded_at,
     )  # fmt: skip
+
+
+def test_a_recorded_event_that_was_read_is_as_good_as_one_that_was_made(store):
+    """What was read of its id is made a UUID when it is asked for."""
+    event_id = uuid4()
+    store.append("account-1", deposits(1), metadata={"by": ["me"]}, event_ids=[event_id])
+    read = store.read_stream("account-1")[0]
+    made = RecordedEvent(
+        stream_id="account-1", version=1, position=read.position, id=event_id, type="DepositRecorded",
+        event=deposits(1)[0], metadata={"by": ["me"]}, recorded_at=read.recorded_at,
+    )  # fmt: skip
+    assert type(read.id) is UUID and read.id == event_id
+    assert read == made and made == read
+    assert repr(read) == repr(made) and repr(event_id) in repr(read)
+    for way in (lambda each: pickle.loads(pickle.dumps(each)), copy.copy, copy.deepcopy):
+        assert way(read) == way(made) == read and type(way(read)) is RecordedEvent
+        assert way(read).id == event_id
+    other = msgspec.structs.replace(read, id=UUID(int=1))
+    assert other != read and other.id == UUID(int=1) and read.id == event_id
+    assert msgspec.structs.replace(read, version=2) != read and read != "something else"
+    match read:
+        case RecordedEvent(id=UUID() as found, version=1):
+            assert found == event_id
+        case _:
+            pytest.fail("it does not match")
+    for each in (read, made):
+        with pytest.raises(TypeError):
+            hash(each)  # metadata is a dict
+        for name in ("id", "version"):
+            with pytest.raises(AttributeError):
+                setattr(each, name, getattr(each, name))
 
 
 def test_events_and_ids_can_come_from_generators(store):
