@@ -1,11 +1,8 @@
 """Classic mistakes of notebook 03."""
 
-import pytest
-
 from workshop.checks.exercises import ex03_aggregation as ex
 
-from ..postgres import Server
-from .mistakes import Mistake, must_be_told
+from .mistakes import Mistake
 
 # In 03.1
 DEPOSIT = "            return replace(account, balance=account.balance + amount)"
@@ -194,8 +191,3 @@ def upcast(data):
 )  # fmt: skip
 
 MISTAKES = (*EVOLVE, *AGGREGATE, *UPCAST)
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)

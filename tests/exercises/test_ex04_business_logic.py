@@ -9,8 +9,7 @@ from workshop.bank import AccountOpened, CloseAccount, DepositRecorded, OpenAcco
 from workshop.bank.given_when_then import Given
 from workshop.checks.exercises import ex04_business_logic as ex
 
-from ..postgres import Server
-from .mistakes import Mistake, must_be_told
+from .mistakes import Mistake
 
 # In 04.1
 NOT_OPEN = """    if account.status != "open":
@@ -342,11 +341,6 @@ def withdrawal_tests(given):
 )  # fmt: skip
 
 MISTAKES = (*DECIDE, *HANDLE, *GIVEN_WHEN_THEN)
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)
 
 
 # The helper that the learner's scenarios are written with

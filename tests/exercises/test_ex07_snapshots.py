@@ -1,11 +1,8 @@
 """Classic mistakes of notebook 07."""
 
-import pytest
-
 from workshop.checks.exercises import ex07_snapshots as ex
 
-from ..postgres import Server
-from .mistakes import Mistake, must_be_told
+from .mistakes import Mistake
 
 # In 07.1
 DECODE = "msgspec.json.decode(row[1], type=type(initial))"
@@ -161,8 +158,3 @@ THE_SHAPE_OF_A_STATE = (
 )  # fmt: skip
 
 MISTAKES = (*A_SNAPSHOT_AND_ITS_TAIL, *KEEP_ONE_NOW_AND_THEN, *THE_SHAPE_OF_A_STATE)
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)

@@ -1,13 +1,11 @@
 """Classic mistakes of notebook 08."""
 
-import pytest
-
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex08_subscriptions as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures, must_be_told
+from .mistakes import Mistake, defined_in, failures
 
 # In 08.2
 THE_SEQUENCE = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
@@ -230,11 +228,6 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
 )  # fmt: skip
 
 MISTAKES = READ_THE_LOG + HOW_FAR_THE_LOG_IS_SETTLED + HANDLE_AND_MOVE_THE_CHECKPOINT + SLEEP_UNTIL_THE_BELL_RINGS
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)
 
 
 def test_notifications_can_be_taken_as_they_come(postgres: Server) -> None:

@@ -8,7 +8,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex09_archiving as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures, must_be_told
+from .mistakes import Mistake, defined_in, failures
 
 # In 09.1
 LOCK = " FOR UPDATE"
@@ -210,11 +210,6 @@ def close_books(store, account_id, year):
             if attempt == 2:
                 raise
 """
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex10_mature_solutions as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures, must_be_told
+from .mistakes import Mistake, defined_in, failures
 
 # In 10.1
 STATUS = """    if account.status != "open":
@@ -156,11 +156,6 @@ def test_a_promise(store):
         pass
     assert store.stream_info("account-1").version == 1, "half of an append was stored"
 """
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)
 
 
 @pytest.mark.parametrize(

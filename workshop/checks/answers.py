@@ -3,8 +3,10 @@
 import ast
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..files import CHECKOUT
 
@@ -16,29 +18,50 @@ def reference_answer(exercise_id: str) -> str:
     return answer_in(CHECKOUT / "solutions", exercise_id)
 
 
+@cache
+def reference_function(exercise_id: str) -> Callable:
+    """Return the reference answer to an exercise in Python: the function, loaded from its text."""
+    variables: dict[str, Any] = {"__name__": f"reference_{exercise_id}"}
+    exec(compile(reference_answer(exercise_id), f"<the reference answer to {exercise_id}>", "exec"), variables)
+    return variables[name_of_answer(exercise_id)]
+
+
+def name_of_answer(exercise_id: str) -> str:
+    """Return the name under which a notebook passes its answer to check()."""
+    return _name_in(_cell_of(CHECKOUT / "solutions", exercise_id), exercise_id)
+
+
 def answer_in(folder: Path, exercise_id: str) -> str:
     """Return what stands as the answer to an exercise in the notebooks of a folder.
 
     Raises:
         LookupError: no cell there checks this exercise.
     """
+    return source_of_answer(_cell_of(folder, exercise_id), exercise_id)
+
+
+def _cell_of(folder: Path, exercise_id: str) -> str:
     for cell in _code_cells(folder):
         if f'check("{exercise_id}"' in cell:
-            return source_of_answer(cell, exercise_id)
+            return cell
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
+
+
+def _name_in(cell: str, exercise_id: str) -> str:
+    (name,) = (
+        node.args[1].id
+        for node in ast.walk(ast.parse(cell))
+        if isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[1], ast.Name)
+        if isinstance(node.args[0], ast.Constant) and node.args[0].value == exercise_id
+    )
+    return name
 
 
 def source_of_answer(cell: str, exercise_id: str) -> str:
     """Return the answer in a cell: the text that it passes to check(), or its imports and definitions."""
     cell = _MARK.sub("", cell)
-    module = ast.parse(cell)
-    (name,) = (
-        node.args[1].id
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[1], ast.Name)
-        if isinstance(node.args[0], ast.Constant) and node.args[0].value == exercise_id
-    )
-    for node in module.body:
+    name = _name_in(cell, exercise_id)
+    for node in ast.parse(cell).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
             return ast.literal_eval(node.value).strip()
     return definitions_in(cell)

@@ -12,8 +12,9 @@ import psycopg
 
 from ..errors import WorkshopError
 from .exercise import Exercise, label_of
+from .guard import LIMIT, Endless, plain
 from .report import Report, Result
-from .sandbox import AnswerDoesNotRun, Sandbox
+from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
 _ADVICE = {
@@ -31,40 +32,53 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
     One thing at a time: what comes after the first failure is often its consequence, and only confuses.
 
     Raises:
-        WorkshopError: PostgreSQL lets us in no more, or went away meanwhile. That says nothing about the answer.
+        WorkshopError: PostgreSQL lets us in no more, went away meanwhile or lacks something: that says nothing about
+            the answer. Or Python leaves out what the checks are made of.
     """
+    if not __debug__:
+        raise WorkshopError(
+            "Python was started with -O (or PYTHONOPTIMIZE): each assert is left out, and the checks are made of them.",
+            "Start JupyterLab without that, then run this notebook again.",
+        )
     if is_untouched(exercise, answer):
         return Report(exercise, ())
-    results: list[Result] = []
     if message := _wrong_kind(exercise, answer):
-        results.append(Result("The answer can be checked", "failed", message))
-    with Sandbox(url, answer, given=exercise.given, is_sql=exercise.is_sql) as sandbox:
+        not_reached = (Result(label_of(check), "not reached") for check in exercise.checks)
+        return Report(exercise, (Result("The answer can be checked", "failed", message), *not_reached))
+    results: list[Result] = []
+    with Sandbox(url, exercise, answer) as sandbox:
         for check in exercise.checks:
-            label = label_of(check)
             if results and results[-1].outcome != "passed":
-                results.append(Result(label, "not reached"))
+                results.append(Result(label_of(check), "not reached"))
                 continue
             try:
                 sandbox.run(check)
+            except AnswerDoesNotRun as error:
+                _must_be_the_answers(error.__cause__, sandbox)
+                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
+                results.append(Result(label_of(check), "not reached"))
             except WorkshopError:
                 raise
-            except AnswerDoesNotRun as error:
-                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
-                results.append(Result(label, "not reached"))
-            except AssertionError as error:
-                results.append(Result(label, "failed", str(error) or "This check says no more."))
-            except psycopg.Error as error:
-                results.append(Result(label, "failed", explain_sql_error(error, answer)))
-            except Exception as error:  # whatever the learner's function raises is an answer to explain, not a crash
-                results.append(Result(label, "failed", _explain_exception(error, answer)))
+            except (Exception, Endless, SystemExit) as error:  # whatever an answer does is explained
+                _must_be_the_answers(error, sandbox)
+                results.append(Result(label_of(check), "failed", _explained(error, answer)))
             else:
-                results.append(Result(label, "passed"))
-            if results[-1].outcome != "passed" and sandbox.is_cut_off():
-                raise WorkshopError(
-                    "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
-                    "Run this cell again.",
-                )
+                results.append(Result(label_of(check), "passed"))
     return Report(exercise, tuple(results))
+
+
+def _must_be_the_answers(error: BaseException | None, sandbox: Sandbox) -> None:
+    """Raise WorkshopError where an error says nothing about the answer."""
+    if error and is_servers_fault(error):
+        raise WorkshopError(
+            f"The server could not do its work, so that was no attempt. PostgreSQL says: {error.diag.message_primary}.",  # type: ignore[attr-defined]
+            "Whoever runs the server has to see to that: is its disk full? Then run this cell again.",
+        )
+    if sandbox.is_cut_off():
+        raise WorkshopError(
+            "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
+            "Run this cell again.",
+        )
 
 
 def is_untouched(exercise: Exercise, answer: Any) -> bool:
@@ -74,10 +88,10 @@ def is_untouched(exercise: Exercise, answer: Any) -> bool:
             return answer is ...
         code = re.sub(r"--[^\n]*", "", answer)
         return not code.strip() or bool(re.search(r"^\s*\.\.\.\s*$", code, re.MULTILINE))
-    if not inspect.isfunction(answer):
+    if not callable(answer):
         return answer is ...
     try:
-        (function,) = ast.parse(textwrap.dedent(inspect.getsource(answer))).body
+        (function,) = ast.parse(textwrap.dedent(inspect.getsource(plain(answer)))).body
     except (OSError, TypeError, ValueError, SyntaxError):
         return False
     return any(
@@ -129,14 +143,29 @@ def _numbered(text: str, number: int) -> str:
     return f"line {number + 1}: {text.splitlines()[number]}"
 
 
-def _explain_exception(error: Exception, answer: Any) -> str:
-    """Return what the learner's function raised, and in which of its lines."""
-    return "\n".join([f"Your function raised {type(error).__name__}: {error}", *_line_of(error, answer)])
+def _explained(error: BaseException, answer: Any) -> str:
+    """Return what a learner is told of an error, with the line of theirs in which it was raised."""
+    if isinstance(error, AssertionError):
+        return str(error) or "This check says no more."
+    if isinstance(error, psycopg.ProgrammingError) and "forbidden within a Transaction" in str(error):
+        said = (
+            "The caller is inside a transaction of its own, and your function would end it. Leave commit and rollback "
+            "to the caller."
+        )
+    elif isinstance(error, psycopg.Error):
+        return explain_sql_error(error, answer)
+    elif isinstance(error, Endless):
+        said = f"Your function had not ended after {LIMIT:.0f} seconds, and was stopped. Does a loop never end?"
+    elif isinstance(error, SystemExit):
+        said = "Your function ended the program (exit). It should return, or raise an error that its caller can catch."
+    else:
+        said = f"Your function raised {type(error).__name__}: {error}"
+    return "\n".join([said, *_line_of(error, answer)])
 
 
-def _line_of(error: Exception, answer: Any) -> list[str]:
+def _line_of(error: BaseException, answer: Any) -> list[str]:
     """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
-    code = getattr(answer, "__code__", None)
+    code = getattr(plain(answer), "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if code and frame.filename == code.co_filename:
             return [f"line {frame.lineno} of the cell: {frame.line}"]

@@ -1,6 +1,5 @@
 """The exercises of notebook 02: from one careful INSERT to a function that appends a batch, and reading it back."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +8,11 @@ from psycopg.types.json import Jsonb
 
 from eventstore import WrongExpectedVersion
 
+from ..arranged import FIRST_MOMENT, append, put
 from ..exercise import Exercise
+from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox
+from ..scene import Advice, Call, Cases, Scene, Somebody
 
 WRONG_EXPECTED_VERSION = "ES001"
 TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
@@ -22,13 +24,6 @@ APPENDING = (
     "80_subscriptions.sql",
     "82_notify_subscribers.sql",
 )
-
-
-def stream(sandbox: Sandbox, stream_id: str = "account-1") -> list[tuple[int, str]]:
-    """Return the versions and types of a stream's events."""
-    return sandbox.execute(
-        "SELECT version, type FROM events WHERE stream_id = %s ORDER BY version", (stream_id,)
-    ).fetchall()
 
 
 def stream_version(sandbox: Sandbox, stream_id: str = "account-1") -> int | None:
@@ -48,8 +43,8 @@ def append_event(stream_id: str, type: str, expected: int | str | None = "left o
 def the_first_event_is_version_1(sandbox: Sandbox) -> None:
     """The first event of a stream is version 1"""
     returned = sandbox.value(append_event("account-1", "AccountOpened"))
-    assert stream(sandbox) == [(1, "AccountOpened")], (
-        f"After one append, account-1 should hold AccountOpened as version 1. It holds {stream(sandbox) or 'nothing'}."
+    assert sandbox.stream() == [(1, "AccountOpened")], (
+        f"After one append, account-1 should hold AccountOpened as version 1. It holds {sandbox.stream() or 'nothing'}."
     )
     assert returned == 1, f"The function should return the event's version, 1. It returned {returned!r}."
     data = sandbox.value("SELECT data ->> 'amount' FROM events")
@@ -61,7 +56,7 @@ def the_first_event_is_version_1(sandbox: Sandbox) -> None:
 def versions_have_no_gap(sandbox: Sandbox) -> None:
     """The next ones follow without a gap"""
     returned = [sandbox.value(append_event("account-1", type)) for type in ("AccountOpened", "DepositRecorded", "X")]
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3], f"Three appends should give the versions 1, 2, 3. They gave {versions}."
     assert returned == [1, 2, 3], f"The three calls should return 1, 2, 3. They returned {returned}."
 
@@ -72,7 +67,7 @@ def streams_do_not_mix(sandbox: Sandbox) -> None:
     sandbox.execute(append_event("account-2", "AccountOpened"))
     sandbox.execute(append_event("account-1", "DepositRecorded"))
     for stream_id, versions in (("account-1", [1, 2]), ("account-2", [1])):
-        found = [version for version, _ in stream(sandbox, stream_id)]
+        found = [version for version, _ in sandbox.stream(stream_id)]
         assert found == versions, (
             f"{stream_id} should hold the versions {versions}, it holds {found}. "
             "Does an UPDATE or a SELECT lack its `WHERE ... stream_id`?"
@@ -102,7 +97,7 @@ def a_second_writer_waits_its_turn(sandbox: Sandbox) -> None:
         "... RETURNING."
     )
     assert not isinstance(outcome, psycopg.Error), f"Of two writers at once, the second one failed: {outcome}"
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3], f"Two writers at once left the versions {versions}; they should be [1, 2, 3]."
 
 
@@ -117,7 +112,7 @@ def a_new_stream_has_room_for_two(sandbox: Sandbox) -> None:
         f"{outcome.diag.message_primary}. "
         "Neither saw a row, so both inserted one. ON CONFLICT (id) DO UPDATE covers both cases in one statement."
     )
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2], f"Two first appends at once left the versions {versions}; they should be [1, 2]."
 
 
@@ -169,7 +164,7 @@ def a_right_expectation_appends(sandbox: Sandbox) -> None:
             f"{error.diag.message_primary}. "  # type: ignore[union-attr]
             "Compare with the version before this append: that is one less than the version the event gets."
         )
-    assert len(stream(sandbox)) == 3, f"Three appends left {len(stream(sandbox))} events."
+    assert len(sandbox.stream()) == 3, f"Three appends left {len(sandbox.stream())} events."
 
 
 def a_wrong_expectation_raises(sandbox: Sandbox) -> None:
@@ -217,7 +212,7 @@ def no_expectation_is_fine(sandbox: Sandbox) -> None:
         "In SQL `actual <> NULL` is neither true nor false; `IS DISTINCT FROM` treats NULL as a value, which is not "
         "what you want here."
     )
-    assert len(stream(sandbox)) == 2, f"Two appends left {len(stream(sandbox))} events."
+    assert len(sandbox.stream()) == 2, f"Two appends left {len(sandbox.stream())} events."
 
 
 @own_sandbox
@@ -226,7 +221,7 @@ def one_of_two_wins(sandbox: Sandbox) -> None:
     sandbox.execute(append_event("account-1", "AccountOpened", 0))
     first, second = append_event("account-1", "CashWithdrawn", 1), append_event("account-1", "CashWithdrawn", 1)
     outcome = sandbox.while_open(first, second)
-    assert isinstance(outcome, psycopg.Error) and len(stream(sandbox)) == 2, (
+    assert isinstance(outcome, psycopg.Error) and len(sandbox.stream()) == 2, (
         "Two writers expected version 1, and both got in. The second one compared while the first was still open, saw "
         "version 1, and then waited for the lock. First lock, then look: compare what the locked row says."
     )
@@ -272,12 +267,6 @@ def append_batch(
     return rows[0]
 
 
-def as_sql(events: list[dict], expected: int | None = None, stream_id: str = "account-1") -> str:
-    """Return an append as one SQL text."""
-    number = "NULL" if expected is None else expected
-    return f"SELECT version, position FROM append_to_stream('{stream_id}', {number}, '{json.dumps(events)}')"
-
-
 THREE = [event("AccountOpened", n=1), event("DepositRecorded", n=2), event("CashWithdrawn", n=3)]
 
 
@@ -285,7 +274,7 @@ def a_batch_keeps_its_order(sandbox: Sandbox) -> None:
     """A batch is stored in its order"""
     append_batch(sandbox, THREE)
     expected = [(1, "AccountOpened"), (2, "DepositRecorded"), (3, "CashWithdrawn")]
-    assert stream(sandbox) == expected, f"A batch of three should be stored as {expected}. It is {stream(sandbox)}."
+    assert sandbox.stream() == expected, f"A batch of three should be stored as {expected}. It is {sandbox.stream()}."
     data = sandbox.values("SELECT data ->> 'n' FROM events ORDER BY version")
     assert data == ["1", "2", "3"], (
         f"Each event should carry its own data; in the order of the versions they are {data}."
@@ -300,7 +289,7 @@ def a_batch_moves_the_stream_by_its_size(sandbox: Sandbox) -> None:
         "It moves by the number of events, not by one."
     )
     append_batch(sandbox, THREE)
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3, 4, 5, 6], (
         f"Two batches of three should give the versions 1 to 6. They gave {versions}."
     )
@@ -310,10 +299,10 @@ def a_batch_is_all_or_nothing(sandbox: Sandbox) -> None:
     """A batch is stored whole or not at all"""
     append_batch(sandbox, [event("AccountOpened")])
     broken = [event("DepositRecorded"), event("DepositRecorded"), {"data": {}}]  # the third has no type
-    error = sandbox.refused(as_sql(broken))
+    error = sandbox.refused(append("account-1", *broken))
     assert error is not None, "The third event of a batch had no type, and the call reported success."
-    assert stream(sandbox) == [(1, "AccountOpened")] and stream_version(sandbox) == 1, (
-        f"The third event of a batch could not be stored. The stream should be as before; it holds {stream(sandbox)} and "
+    assert sandbox.stream() == [(1, "AccountOpened")] and stream_version(sandbox) == 1, (
+        f"The third event of a batch could not be stored. The stream should be as before; it holds {sandbox.stream()} and "
         f"its row says version {stream_version(sandbox)}. Let the error through: it undoes all that the function did."
     )
 
@@ -344,8 +333,8 @@ def a_batch_happens_at_one_moment(sandbox: Sandbox) -> None:
     late = sandbox.database.connect()
     with late.transaction():
         late.execute("SELECT now()")
-        sandbox.execute(as_sql(THREE))
-        late.execute(as_sql(THREE))
+        sandbox.execute(append("account-1", *THREE))
+        late.execute(append("account-1", *THREE))
     moments = sandbox.values("SELECT recorded_at FROM events ORDER BY version")
     assert moments == sorted(moments), (
         "An event is recorded as older than the one before it. The moment is `stamp`, read under the lock, not now()."
@@ -362,7 +351,7 @@ def an_id_is_kept(sandbox: Sandbox) -> None:
     append_batch(sandbox, [event("AccountOpened", given), event("DepositRecorded")])
     ids = sandbox.values("SELECT id FROM events ORDER BY version")
     assert ids[0] == UUID(given), f"The first event brought the id {given}; it was stored as {ids[0]}."
-    error = sandbox.refused(as_sql([event("AccountOpened", given)]))
+    error = sandbox.refused(append("account-1", event("AccountOpened", given)))
     assert error is not None, (
         f"The id {given} came a second time, and the call reported success. The event is not stored, and the stream's "
         f"row says version {stream_version(sandbox)} all the same: a gap. Let the error through, no ON CONFLICT DO NOTHING."
@@ -372,22 +361,24 @@ def an_id_is_kept(sandbox: Sandbox) -> None:
 @own_sandbox
 def a_batch_keeps_its_expectation(sandbox: Sandbox) -> None:
     """The expected version is still checked, after the lock"""
-    error = sandbox.refused(as_sql(THREE, expected=0)) or sandbox.refused(as_sql(THREE, expected=3))
+    error = sandbox.refused(append("account-1", *THREE, expected=0)) or sandbox.refused(
+        append("account-1", *THREE, expected=3)
+    )
     assert error is None, (
         f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "  # type: ignore[union-attr]
         "`actual` is the version before the batch: the row's new version, less the number of events."
     )
-    error = sandbox.refused(as_sql([event("AccountOpened")], expected=-1, stream_id="account-2"))
+    error = sandbox.refused(append("account-2", "AccountOpened", expected=-1))
     assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
         "An expected version of -1 means a stream that exists. account-2 does not, and the append was not refused with "
         "ES001."
     )
-    error = sandbox.refused(as_sql(THREE, expected=3))
+    error = sandbox.refused(append("account-1", *THREE, expected=3))
     assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
         "account-1 was at version 6, the writer expected 3, and the append was not refused with ES001. "
         "`actual` is the version before the batch: the row's new version, less the number of events."
     )
-    outcome = sandbox.while_open(as_sql(THREE, expected=6), as_sql(THREE, expected=6))
+    outcome = sandbox.while_open(append("account-1", *THREE, expected=6), append("account-1", *THREE, expected=6))
     assert isinstance(outcome, psycopg.Error), (
         "Two writers expected version 6, and both got in. First lock, then look: compare what the locked row says."
     )
@@ -437,8 +428,8 @@ def a_retry_stores_nothing(sandbox: Sandbox) -> None:
     append_batch(sandbox, [event("AccountOpened")], expected=0)
     append_batch(sandbox, TWO, expected=1)
     _attempt(sandbox, TWO, expected=1)
-    assert len(stream(sandbox)) == 3, (
-        f"After one event, two events, and the two again, there are {len(stream(sandbox))}."
+    assert len(sandbox.stream()) == 3, (
+        f"After one event, two events, and the two again, there are {len(sandbox.stream())}."
     )
     assert stream_version(sandbox) == 3, (
         f"The retry stored nothing, and yet the stream's row moved from version 3 to {stream_version(sandbox)}. "
@@ -448,7 +439,7 @@ def a_retry_stores_nothing(sandbox: Sandbox) -> None:
         f"A retry in account-1 moved account-2 from version 1 to {stream_version(sandbox, 'account-2')}. "
         "Your UPDATE changes each row of streams: WHERE id = append_to_stream.stream_id."
     )
-    error = sandbox.refused(as_sql([event("AccountClosed")], expected=3))
+    error = sandbox.refused(append("account-1", "AccountClosed", expected=3))
     assert error is None, f"After a retry, the next append was refused: {error}"
 
 
@@ -510,14 +501,9 @@ def a_partly_known_batch_is_refused(sandbox: Sandbox) -> None:
 
 
 def _fill_three_streams(sandbox: Sandbox) -> None:
-    for number in range(1, 6):
+    for version in (5, 4, 3, 2, 1):  # the last is stored first, so that the order of the table is not that of a stream
         for stream_id in ("account-1", "account-2", "account-10"):
-            sandbox.execute(
-                "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-                " VALUES (%s, %s, gen_random_uuid(), %s, '{}', '{}', %s)",
-                # the higher versions go in first, so that the order of the table is not the order of the stream
-                (stream_id, 6 - number, f"E{6 - number}", f"2026-03-0{6 - number} 12:00:00+00"),
-            )
+            sandbox.put(stream_id, f"E{version}", first=version)
 
 
 def _versions(sandbox: Sandbox, arguments: str) -> list[int]:
@@ -543,10 +529,8 @@ def a_stream_is_read_whole(sandbox: Sandbox) -> None:
 def a_stream_is_read_in_order(sandbox: Sandbox) -> None:
     """Its events come in the order of their versions"""
     # The last one is stored first, all have one moment, and no index is there to bring them in order by accident.
-    sandbox.execute(
-        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at) SELECT 'account-1', 6 - n,"
-        " gen_random_uuid(), 'X', '{}', '{}', '2026-03-01 12:00:00+00' FROM generate_series(1, 5) AS n"
-    )
+    for version in (5, 4, 3, 2, 1):
+        sandbox.put("account-1", "X", first=version, at=lambda _: FIRST_MOMENT)
     sandbox.execute("SET LOCAL enable_indexscan = off")
     found = _versions(sandbox, "'account-1'")
     assert found == [1, 2, 3, 4, 5], (
@@ -574,9 +558,9 @@ def moments_work_alike(sandbox: Sandbox) -> None:
     """Moments are a range too"""
     _fill_three_streams(sandbox)
     for arguments, expected in (
-        ("'account-1', until => '2026-03-03 12:00:00+00'", [1, 2, 3]),
-        ("'account-1', since => '2026-03-03 12:00:00+00'", [3, 4, 5]),
-        ("'account-1', since => '2026-03-02 00:00:00+00', until => '2026-03-04 00:00:00+00'", [2, 3]),
+        ("'account-1', until => '2025-03-03 12:00:00+00'", [1, 2, 3]),
+        ("'account-1', since => '2025-03-03 12:00:00+00'", [3, 4, 5]),
+        ("'account-1', since => '2025-03-02 00:00:00+00', until => '2025-03-04 00:00:00+00'", [2, 3]),
     ):
         found = _versions(sandbox, arguments)
         assert found == expected, (
@@ -606,9 +590,9 @@ def python_appends(sandbox: Sandbox) -> None:
         "append closed the connection, and it is the caller's. In psycopg 3 `with connection:` closes it at its end."
     )
     # Seen from another connection, as every other program would.
-    assert stream(sandbox) == [(1, "AccountOpened"), (2, "DepositRecorded")], (
+    assert sandbox.stream() == [(1, "AccountOpened"), (2, "DepositRecorded")], (
         f"After append(connection, 'account-1', [AccountOpened, DepositRecorded], 0) the stream holds "
-        f"{stream(sandbox) or 'nothing'}."
+        f"{sandbox.stream() or 'nothing'}."
     )
     assert returned == 2, f"append should return the version of the last event, 2. It returned {returned!r}."
     returned = sandbox.answer(connection, "account-1", _new("CashWithdrawn"), None)
@@ -624,7 +608,7 @@ def python_appends(sandbox: Sandbox) -> None:
             f"The stream {name} broke your SQL: {error.diag.message_primary}. Whoever may choose a stream's id could run "
             "SQL of their own: put %s in the statement, and pass the values beside it."
         ) from None
-    assert len(stream(sandbox, name)) == 1, f"One event was appended to {name}, and it is not there."
+    assert len(sandbox.stream(name)) == 1, f"One event was appended to {name}, and it is not there."
 
 
 @own_sandbox
@@ -652,7 +636,7 @@ def python_lets_the_database_compare(sandbox: Sandbox) -> None:
     """A race that Python cannot see is lost too"""
     sandbox.answer(sandbox.database.connection, "account-1", _new("AccountOpened"), 0)
     outcome = sandbox.while_open(
-        as_sql(_new("CashWithdrawn"), expected=1),
+        append("account-1", "CashWithdrawn", expected=1),
         lambda connection: sandbox.answer(connection, "account-1", _new("CashWithdrawn"), 1),
     )
     assert isinstance(outcome, WrongExpectedVersion), (
@@ -702,14 +686,14 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
     connection = sandbox.database.connect(autocommit=False)
     sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
     connection.rollback()
-    assert stream(sandbox) == [], (
+    assert sandbox.stream() == [], (
         "The caller appended inside a transaction, rolled it back, and the event is there all the same. "
         "append must not commit: on an autocommit connection its one statement is a transaction already."
     )
     connection = sandbox.database.connect(autocommit=False)
     sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
     connection.commit()
-    assert len(stream(sandbox)) == 1, "The caller committed, and the event is not there. Does append roll back?"
+    assert len(sandbox.stream()) == 1, "The caller committed, and the event is not there. Does append roll back?"
     connection = sandbox.database.connect()
     try:
         with connection.transaction():
@@ -724,6 +708,61 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
             f"In a caller's transaction a lost race ended with: {error}. Is there a commit or rollback in append? The "
             "caller may have done more in this transaction: only they know whether to go on."
         ) from None
+
+
+APPEND = Call("append(connection, {})", lambda append, stage, *given: append(stage.connection, *given))
+ONE_EVENT = put("account-1", "AccountOpened", row=True)
+BATCH = [event("DepositRecorded", amount="5.00"), event("CashWithdrawn", amount="5.00")]
+OF_APPEND = Advice(
+    "The version to return, and the error to raise, are in what append_to_stream answers to this very call.",
+    "One call of append_to_stream stores the whole batch, at one moment, or nothing of it.",
+    "append sends one statement, and every error but ES001 gets through as it is. Whether and when it is committed is the "
+    "caller's business.",
+)
+APPENDS = (
+    Cases(
+        call=APPEND,
+        story="account-1 holds one event, account-2 twelve",
+        before=ONE_EVENT + put("account-2", *["X"] * 12, row=True),
+        given=(
+            ("account-1", [event("DepositRecorded")]),
+            ("account-1", BATCH, 1),
+            ("account-1", BATCH, 0),
+            ("account-1", BATCH, None),
+            ("account-1", BATCH, -1),
+            ("account-2", BATCH, 12),
+            ("account-2", BATCH, 9),
+            ("account-3", BATCH, 0),
+            ("account-3", BATCH, -1),
+            ("account-3", [event("X", metadata=None)] * 11, None),
+            ("account-1", [], None),
+            ("account-1", [event("X"), {"data": {}}], None),
+            ("a", [event("X")], 0),
+            ("account_1%", [event("X")], None),
+            ("x" * 255, [event("X")], 0),
+            ("x" * 256, [event("X")], 0),
+            ("", [event("X")], 0),
+        ),
+        advice=OF_APPEND,
+    ),
+    Scene(
+        call=APPEND,
+        story="account-1 holds one event",
+        before=ONE_EVENT,
+        given=("account-1", BATCH, None),
+        somebody=(Somebody("appended an event to account-1", append("account-1", "CashWithdrawn")),),
+        stranger=Somebody("appends to account-2", append("account-2", "AccountOpened")),
+        advice=OF_APPEND,
+    ),
+    Scene(
+        call=APPEND,
+        story="account-1 holds one event",
+        before=ONE_EVENT,
+        given=("account-1", BATCH, 1),
+        somebody=(Somebody("appended an event to account-1", append("account-1", "CashWithdrawn")),),
+        advice=OF_APPEND,
+    ),
+)
 
 
 EXERCISES = (
@@ -884,6 +923,7 @@ EXERCISES = (
             python_error_carries_its_values,
             python_lets_other_errors_through,
             python_leaves_the_transaction_to_its_caller,
+            *looks(*APPENDS),
         ),
         hints=(
             "Run the statement and return the version from its row. Then put `try` around it.",

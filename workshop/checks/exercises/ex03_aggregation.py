@@ -7,11 +7,11 @@ from decimal import Decimal, InvalidOperation
 from types import SimpleNamespace
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
 from eventstore import EventStore
 
 from ... import bank
+from ...bank.examples import deposited, withdrawn
+from ...bank.examples import opened as opened_account
 from ..exercise import Exercise
 from ..given import core_schema
 from ..sandbox import Sandbox
@@ -31,7 +31,7 @@ class AddressChanged:
 
 def given(sandbox: Sandbox) -> SimpleNamespace:
     """Return the classes of the learner's own cell: their `match` fits these, and no others of the same names."""
-    cell = getattr(sandbox.answer, "__globals__", {})
+    cell = sandbox.answer.cell
     missing = [name for name in CLASSES if name not in cell]
     assert not missing, (
         f"The cell defines no {' and no '.join(missing)}. The classes above `evolve` are given: put them back."
@@ -216,14 +216,7 @@ def money_stays_exact(sandbox: Sandbox) -> None:
 
 # 03.2 aggregate_stream
 
-OPENED = bank.AccountOpened("account-1", "PLN")
-PAID_IN = bank.DepositRecorded("account-1", Decimal("100.00"), "cashier-7")
-WITHDRAWN = bank.CashWithdrawn("account-1", Decimal("30.00"), "cashier-7")
-
-
-def store_of(sandbox: Sandbox, kind: type[EventStore] = EventStore) -> EventStore:
-    """Return a store on the sandbox's own connection, so that what it stores is rolled back."""
-    return kind(sandbox.database.connection, bank.event_types())
+OPENED, PAID_IN, WITHDRAWN = opened_account(), deposited(100), withdrawn(30)
 
 
 def aggregated(
@@ -248,7 +241,7 @@ def collect(events: tuple, event: object) -> tuple:
 
 def the_events_are_folded(sandbox: Sandbox) -> None:
     """The events are folded into a state"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     account, _ = aggregated(sandbox, store)
     assert account != bank.BankAccount(), (
@@ -266,7 +259,7 @@ def the_events_are_folded(sandbox: Sandbox) -> None:
 
 def each_event_once_in_order(sandbox: Sandbox) -> None:
     """Each event is folded once, in the order of the stream"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     events, _ = aggregated(sandbox, store, initial=(), evolve=collect)
     names = [type(event).__name__ for event in events]
@@ -276,7 +269,7 @@ def each_event_once_in_order(sandbox: Sandbox) -> None:
 
 def it_begins_from_the_initial_state(sandbox: Sandbox) -> None:
     """It begins from the state that it is given"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-1", [PAID_IN])
     initial = bank.BankAccount("account-1", "EUR", Decimal("5.00"), "open")
     account, _ = aggregated(sandbox, store, initial=initial)
@@ -287,7 +280,7 @@ def it_begins_from_the_initial_state(sandbox: Sandbox) -> None:
 
 def no_events_version_0(sandbox: Sandbox) -> None:
     """No events: the initial state, at version 0"""
-    account, version = aggregated(sandbox, store_of(sandbox), "account-404")
+    account, version = aggregated(sandbox, sandbox.store(), "account-404")
     assert account == bank.BankAccount(), (
         f"A stream without events should give the initial state, {bank.BankAccount()}. It gave {account}."
     )
@@ -298,7 +291,7 @@ def no_events_version_0(sandbox: Sandbox) -> None:
 
 def the_version_is_the_streams(sandbox: Sandbox) -> None:
     """The version is that of the last event in its stream"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-2", [OPENED, PAID_IN])  # so that a position in the log is no version
     end = store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     _, version = aggregated(sandbox, store)
@@ -314,14 +307,8 @@ def the_version_is_the_streams(sandbox: Sandbox) -> None:
 
 def the_version_is_no_count(sandbox: Sandbox) -> None:
     """The version is read, not counted"""
-    sandbox.execute("INSERT INTO streams (id, version) VALUES ('account-1', 6)")
-    for version, amount in ((5, "100.00"), (6, "20.00")):
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-            " VALUES ('account-1', %s, gen_random_uuid(), 'DepositRecorded', %s, '{}', clock_timestamp())",
-            (version, Jsonb({"account_id": "account-1", "amount": amount, "cashier_id": "cashier-7"})),
-        )
-    _, version = aggregated(sandbox, store_of(sandbox))
+    sandbox.put("account-1", deposited(100), deposited(20), first=5, row=True)
+    _, version = aggregated(sandbox, sandbox.store())
     assert version == 6, (
         "The first four events of account-1 were moved to an archive. Two are left, with the versions 5 and 6. You "
         f"returned {version!r}; the last event's own version is 6: `recorded.version`. A count is not the version."
@@ -340,7 +327,7 @@ class BusyStore(EventStore):
 
 def state_and_version_belong_together(sandbox: Sandbox) -> None:
     """The state and the version are of one reading"""
-    store = store_of(sandbox, BusyStore)
+    store = sandbox.store(kind=BusyStore)
     store.append("account-1", [OPENED])
     events, version = aggregated(sandbox, store, initial=(), evolve=collect)
     assert len(events) == version, (

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from eventstore import ANY, Decider, EventStore, EventStoreError, UnknownEventType, WrongExpectedVersion
 
 from ...bank import (
-    AccountClosed,
-    AccountOpened,
     BankAccount,
     CashierEmployed,
     CashWithdrawn,
@@ -18,41 +17,24 @@ from ...bank import (
     CommandRefused,
     DepositRecorded,
     OpenAccount,
-    RecordDeposit,
     WithdrawCash,
     account_decider,
     decide,
-    event_types,
     evolve,
+    examples,
 )
 from ...bank.given_when_then import Given
 from ..exercise import Exercise
 from ..given import core_schema
 from ..sandbox import Sandbox
 
-ACCOUNT = "account-7"
-CURRENCY = "EUR"
-CASHIER = "cashier-7"
-
-
-def deposit(amount: str) -> RecordDeposit:
-    return RecordDeposit(Decimal(amount), CASHIER)
-
-
-def withdraw(amount: str) -> WithdrawCash:
-    return WithdrawCash(Decimal(amount), CASHIER)
-
-
-def deposited(amount: str) -> DepositRecorded:
-    return DepositRecorded(ACCOUNT, Decimal(amount), CASHIER)
-
-
-def withdrawn(amount: str) -> CashWithdrawn:
-    return CashWithdrawn(ACCOUNT, Decimal(amount), CASHIER)
-
-
-OPENED = AccountOpened(ACCOUNT, CURRENCY)
-CLOSED = AccountClosed(ACCOUNT)
+# Another account, currency and cashier than those of the notebook: what is written into an answer shows.
+ACCOUNT, CURRENCY, CASHIER = "account-7", "EUR", "cashier-7"
+deposit = partial(examples.deposit, cashier=CASHIER)
+withdraw = partial(examples.withdraw, cashier=CASHIER)
+deposited = partial(examples.deposited, account=ACCOUNT, cashier=CASHIER)
+withdrawn = partial(examples.withdrawn, account=ACCOUNT, cashier=CASHIER)
+OPENED, CLOSED = examples.opened(ACCOUNT, CURRENCY), examples.closed(ACCOUNT)
 
 
 # 04.1 decide
@@ -211,8 +193,8 @@ class BusyBank:
         self._answer = sandbox.answer
         self._decide = decide
         self._others = list(others)
-        self._anybody = EventStore(sandbox.database.connection, event_types())
-        self.store = ObservedStore(sandbox.database.connection, event_types())
+        self._anybody = sandbox.store()
+        self.store = sandbox.store(kind=ObservedStore)
         self.store.expected = []
         self.seen: list[BankAccount] = []
         self._anybody.append(ACCOUNT, [OPENED, deposited("100")])
@@ -300,7 +282,7 @@ def it_returns_state_and_version(sandbox: Sandbox) -> None:
 
 def every_kind_of_stream_will_do(sandbox: Sandbox) -> None:
     """It works for every kind of stream, a new one included"""
-    store = ObservedStore(sandbox.database.connection, event_types())
+    store = sandbox.store(kind=ObservedStore)
     store.expected = []
     anna = CashierEmployed(CASHIER, "Anna")
     cashiers: Decider[int] = Decider(0, lambda command, count: [command], lambda count, event: count + 1)

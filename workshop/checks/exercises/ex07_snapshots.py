@@ -3,7 +3,6 @@
 import builtins
 from collections.abc import Callable
 from dataclasses import field, make_dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -12,32 +11,23 @@ from unittest.mock import patch
 import msgspec
 import psycopg
 
-from eventstore import EventStore, InvalidArgument, UnknownEventType
+from eventstore import InvalidArgument, UnknownEventType
 
-from ...bank import BankAccount, event_types, evolve
+from ...bank import BankAccount, evolve
+from ...bank.examples import deposited, opened
+from ..arranged import moment
 from ..exercise import Exercise
 from ..given import core_schema
-from ..sandbox import Sandbox, own_sandbox
+from ..sandbox import Sandbox, own_sandbox, tell
 
 
-def moment(version: int) -> datetime:
-    """Return when an event of that version was recorded: one a day, at noon."""
-    return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=version - 1)
-
-
-def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1, stream_id: str = "account-1") -> None:
-    """Store an account that is opened, and gets a deposit of 10 with each further event.
+def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1) -> None:
+    """Store account-1, which is opened, and gets a deposit of 10 with each further event, one a day.
 
     The first events can be of a type that nobody knows any more: who reads them gets an error.
     """
-    for version in range(first, length + 1):
-        name = "Forgotten" if version <= forgotten else "AccountOpened" if version == 1 else "DepositRecorded"
-        data = {"account_id": stream_id, "currency": "PLN", "amount": "10", "cashier_id": "cashier-7"}
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-            " VALUES (%s, %s, gen_random_uuid(), %s, %s, '{}', %s)",
-            (stream_id, version, name, msgspec.json.encode(data).decode(), moment(version)),
-        )
+    events = ["Forgotten"] * forgotten + [opened(), *[deposited(10)] * (length - 1)][forgotten:]
+    sandbox.put("account-1", *events[first - 1 :], first=first)
 
 
 def account(version: int, stream_id: str = "account-1") -> BankAccount:
@@ -60,29 +50,14 @@ def keep(sandbox: Sandbox, version: int, state: object = None, *, stream_id: str
     )
 
 
-def the_store(sandbox: Sandbox) -> EventStore:
-    """Return a store on the sandbox's own connection: what it does is rolled back with the check."""
-    return EventStore(sandbox.database.connection, event_types())
-
-
 def read(sandbox: Sandbox, **how: Any) -> tuple[Any, Any]:
     """Call the answer for account-1, and return the state and the version."""
-    try:
-        returned = sandbox.answer(the_store(sandbox), "account-1", BankAccount(), evolve, **how)
-    except psycopg.ProgrammingError as error:
-        if "forbidden within a Transaction" not in str(error):
-            raise
-        raise AssertionError(
-            f"The caller is inside a transaction of its own, and your function would end it ({error}). "
-            "Leave commit and rollback to the caller."
-        ) from None
-    except AttributeError as error:
-        if "'dict' object" not in str(error):
-            raise
-        raise AssertionError(
-            f"A dict was folded ({error}): the snapshot is JSON, and "
-            "msgspec.json.decode(text, type=type(initial)) makes a BankAccount of it."
-        ) from None
+    as_a_dict = (
+        "A dict was folded ({error}): the snapshot is JSON, and msgspec.json.decode(text, type=type(initial)) makes a "
+        "BankAccount of it."
+    )
+    with tell({AttributeError: as_a_dict}):
+        returned = sandbox.answer(sandbox.store(), "account-1", BankAccount(), evolve, **how)
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"The function should return two things, the state and its version. It returned {returned!r}."
     )
@@ -130,14 +105,12 @@ def only_the_tail_is_read(sandbox: Sandbox) -> None:
     """Only the tail is read"""
     fill(sandbox, 4, forgotten=2)
     keep(sandbox, 2)
-    try:
+    from_the_beginning = (
+        "There is a snapshot at version 2, and your function read the events before it all the same (here they are "
+        "of a type that nobody knows any more: {error}). Reading is what costs the time: read_stream(..., from_version=...)."
+    )
+    with tell({UnknownEventType: from_the_beginning}):
         found = read(sandbox)
-    except UnknownEventType as error:
-        raise AssertionError(
-            "There is a snapshot at version 2, and your function read the events before it all the same (here they are "
-            f"of a type that nobody knows any more: {error}). Reading is what costs the time: "
-            "read_stream(..., from_version=...)."
-        ) from None
     must_be(found, 4, "There is a snapshot at version 2, and two events after it.")
 
 
@@ -153,13 +126,12 @@ def the_newest_is_taken(sandbox: Sandbox) -> None:
     fill(sandbox, 5, forgotten=3)
     for version in (2, 3, 1):
         keep(sandbox, version)
-    try:
+    an_older_one = (
+        "There are snapshots at the versions 1, 2 and 3, and your function started from an older one than it had to: "
+        "ORDER BY version DESC LIMIT 1."
+    )
+    with tell({UnknownEventType: an_older_one}):
         found = read(sandbox)
-    except UnknownEventType:
-        raise AssertionError(
-            "There are snapshots at the versions 1, 2 and 3, and your function started from an older one than it had to: "
-            "ORDER BY version DESC LIMIT 1."
-        ) from None
     must_be(found, 5, "There are snapshots at the versions 1, 2 and 3.")
 
 
@@ -186,13 +158,12 @@ def the_past_is_not_read_from_the_future(sandbox: Sandbox) -> None:
     for version in (2, 5):
         keep(sandbox, version)
     story = "You were asked for version 3, and there are snapshots at the versions 2 and 5."
-    try:
+    does_not_fit = (
+        f"{story} You took the one at 5, and then there was no tail to read ({{error}}). A snapshot from after the version "
+        "asked for does not fit."
+    )
+    with tell({InvalidArgument: does_not_fit}):
         found = read(sandbox, to_version=3)
-    except InvalidArgument as error:
-        raise AssertionError(
-            f"{story} You took the one at 5, and then there was no tail to read ({error}). "
-            "A snapshot from after the version asked for does not fit."
-        ) from None
     assert found[1] not in (5, 6), (
         f"{story} Your function returned version {found[1]}. A snapshot from after the version asked for does not fit, "
         "and the tail ends there, too."
@@ -222,14 +193,12 @@ def its_own_version_and_moment_fit(sandbox: Sandbox) -> None:
     fill(sandbox, 4, forgotten=2)
     keep(sandbox, 2)
     for how in ({"to_version": 2}, {"until": moment(2)}):
-        try:
+        passed_over = (
+            f"You were asked for version 2 by {next(iter(how))}, and there is a snapshot of just that. Your function passed "
+            "it over and read the stream from its beginning: `<=`, not `<`."
+        )
+        with tell({UnknownEventType: passed_over}):
             found = read(sandbox, **how)
-        except UnknownEventType:
-            name = next(iter(how))
-            raise AssertionError(
-                f"You were asked for version 2 by {name}, and there is a snapshot of just that. Your function passed it "
-                "over and read the stream from its beginning: `<=`, not `<`."
-            ) from None
         must_be(found, 2, "There is a snapshot of just the version that was asked for.")
 
 
@@ -327,7 +296,7 @@ def the_past_keeps_nothing(sandbox: Sandbox) -> None:
 def two_readers_keep_the_same(sandbox: Sandbox) -> None:
     """Two readers at once may both want to keep it"""
     fill(sandbox, 10)
-    first, second = sandbox.store(), sandbox.store()
+    first, second = (sandbox.store(connection=sandbox.database.connect()) for _ in range(2))
 
     @wraps(evolve)
     def meets_another_reader(state: Any, event: object) -> Any:
@@ -335,13 +304,12 @@ def two_readers_keep_the_same(sandbox: Sandbox) -> None:
             sandbox.answer(second, "account-1", BankAccount(), evolve, every=10)
         return evolve(state, event)
 
-    try:
+    a_duplicate = (
+        "Two readers folded the same ten events. The faster one kept its snapshot, and the other one failed with a "
+        "duplicate key, at a mere read. The snapshot it wanted is there: ON CONFLICT DO NOTHING."
+    )
+    with tell({psycopg.errors.UniqueViolation: a_duplicate}):
         found = sandbox.answer(first, "account-1", BankAccount(), meets_another_reader, every=10)
-    except psycopg.errors.UniqueViolation:
-        raise AssertionError(
-            "Two readers folded the same ten events. The faster one kept its snapshot, and the other one failed with a "
-            "duplicate key, at a mere read. The snapshot it wanted is there: ON CONFLICT DO NOTHING."
-        ) from None
     must_be(found, 10, "Two readers folded the same ten events.")
     assert kept(sandbox) == [10], f"Two readers at once left snapshots at {kept(sandbox)}, there should be one, at 10."
 

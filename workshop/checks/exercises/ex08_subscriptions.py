@@ -10,10 +10,12 @@ import psycopg
 
 from eventstore import Log, LogPosition, RecordedEvent
 
-from ...bank import CashierEmployed, event_types
+from ...bank import CashierEmployed
+from ...bank.examples import deposited, employed
+from ..arranged import append
 from ..exercise import Exercise
 from ..given import whole_schema
-from ..sandbox import Sandbox, own_sandbox
+from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
 
 # A position that this log would have announced: the lock stands for an append under way.
 ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
@@ -21,21 +23,14 @@ DRAWN = "SELECT last_value - (NOT is_called)::int FROM events_position_seq"
 
 
 def store(sandbox: Sandbox, *streams: str) -> None:
-    """Store a deposit at the end of each of these streams, in this order, as if others had committed them.
+    """Store an event at the end of each of these streams, in this order, as if others had committed them.
 
     Nothing is announced, so they are settled at once, in the transaction of the check, too.
     """
     for stream_id in streams:
-        if stream_id.startswith("cashier"):
-            type, data = "CashierEmployed", '{"cashier_id": "cashier-1", "name": "Anna"}'
-        else:
-            type, data = "DepositRecorded", '{"account_id": "account-1", "amount": "1", "cashier_id": "cashier-1"}'
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-            " SELECT %(id)s, count(*) + 1, gen_random_uuid(), %(type)s, %(data)s, '{}', clock_timestamp()"
-            " FROM events WHERE stream_id = %(id)s",
-            {"id": stream_id, "type": type, "data": data},
-        )
+        last = sandbox.value("SELECT coalesce(max(version), 0) FROM events WHERE stream_id = %s", (stream_id,))
+        event = employed() if stream_id.startswith("cashier") else deposited(1)
+        sandbox.put(stream_id, event, first=last + 1)
 
 
 def from_one(sandbox: Sandbox) -> None:
@@ -65,11 +60,7 @@ def all_streams_are_read(sandbox: Sandbox) -> None:
 def in_the_order_of_positions(sandbox: Sandbox) -> None:
     """They come in the order of their positions"""
     for position, stream_id in ((3, "account-1"), (1, "account-2"), (4, "account-0"), (2, "account-3")):
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, position, id, type, data, metadata, recorded_at)"
-            " OVERRIDING SYSTEM VALUE VALUES (%s, 1, %s, gen_random_uuid(), 'X', '{}', '{}', clock_timestamp())",
-            (stream_id, position),
-        )
+        sandbox.put(stream_id, "X", position=lambda _, position=position: position)
     found = read_log(sandbox, 0)
     assert found == [1, 2, 3, 4], (
         f"The positions should come as [1, 2, 3, 4]. They came as {found}. Without ORDER BY position, rows come as they "
@@ -124,19 +115,14 @@ def a_hole_is_stepped_over(sandbox: Sandbox) -> None:
 
 
 @contextmanager
-def open_append(sandbox: Sandbox, stream_id: str, events: int = 1) -> Iterator[psycopg.Connection]:
-    """Append on a connection of its own, and roll back at the end.
+def open_append(sandbox: Sandbox, *appends: str) -> Iterator[psycopg.Connection]:
+    """Append on a connection of its own, and roll back at the end. SQL that appends is what it takes.
 
     Nothing is stored, so nobody needs a new schema afterwards; but positions are drawn, and stay drawn.
     """
     with sandbox.database.connect() as connection, connection.transaction(force_rollback=True):
-        append(connection, stream_id, events)
+        connection.execute("".join(appends))
         yield connection
-
-
-def append(connection: psycopg.Connection, stream_id: str, events: int = 1) -> None:
-    batch = ", ".join(['{"type": "X", "data": {}}'] * events)
-    connection.execute("SELECT FROM append_to_stream(%s, NULL, %s)", (stream_id, f"[{batch}]"))
 
 
 def look(sandbox: Sandbox) -> LogPosition:
@@ -191,7 +177,7 @@ def an_open_append_holds_back(sandbox: Sandbox) -> None:
     """An append under way holds the reader back"""
     from_the_first(sandbox)
     store(sandbox, "account-1")
-    with open_append(sandbox, "account-2", events=2):
+    with open_append(sandbox, append("account-2", "X", "X")):
         store(sandbox, "account-1")  # and one that is done already
         sandbox.execute("SELECT nextval('events_position_seq')")  # and one that came to nothing
         found = look(sandbox)
@@ -210,11 +196,11 @@ def the_lowest_counts(sandbox: Sandbox) -> None:
     from_the_first(sandbox)
     store(sandbox, "account-1")
     with (
-        open_append(sandbox, "account-2") as first,
-        open_append(sandbox, "account-3"),
-        open_append(sandbox, "account-4"),
+        open_append(sandbox, append("account-2", "X")) as first,
+        open_append(sandbox, append("account-3", "X")),
+        open_append(sandbox, append("account-4", "X")),
     ):
-        append(first, "account-5")  # one that announced early appends once more
+        first.execute(append("account-5", "X"))  # one that announced early appends once more
         found = look(sandbox)
     assert found.settled == 1, (
         "Three appends are under way. They announced 1, 2 and 3, so settled should be 1, the lowest. "
@@ -226,7 +212,7 @@ def a_hole_stalls_nobody(sandbox: Sandbox) -> None:
     """An append that was rolled back stalls nobody"""
     from_the_first(sandbox)
     store(sandbox, "account-1")
-    with open_append(sandbox, "account-2"):
+    with open_append(sandbox, append("account-2", "X")):
         pass
     store(sandbox, "account-1")
     found = look(sandbox)
@@ -316,7 +302,7 @@ def a_reader(sandbox: Sandbox, *streams: str, checkpoint: int = 0) -> Handled:
 
 
 def handle_next(sandbox: Sandbox, handler: Any, size: int = 100, log: Log | None = None, **wanted: Any) -> Any:
-    log = log or Log(sandbox.database.connection, event_types())
+    log = log or sandbox.store(kind=Log)
     return sandbox.answer(log, "report", handler, size, **wanted)
 
 
@@ -437,27 +423,14 @@ def the_checkpoint_never_goes_back(sandbox: Sandbox) -> None:
     )
 
 
-class Busy(Log):
-    """A log to which somebody else appends right after each look at it."""
-
-    sandbox: Sandbox
-
-    def settled_position(self) -> LogPosition:
-        found = super().settled_position()
-        store(self.sandbox, "account-7")
-        return found
-
-    def read_all(self, **how: Any) -> list[RecordedEvent]:
-        found = super().read_all(**how)
-        store(self.sandbox, "account-8")
-        return found
-
-
 def an_append_meanwhile_is_not_skipped(sandbox: Sandbox) -> None:
     """An append that comes meanwhile is not skipped"""
     handler = a_reader(sandbox, *ACCOUNTS)
-    busy = Busy(sandbox.database.connection, event_types())
-    busy.sandbox = sandbox
+    busy = interrupted(
+        sandbox.store(kind=Log),
+        settled_position=lambda: store(sandbox, "account-7"),
+        read_all=lambda: store(sandbox, "account-8"),
+    )
     handle_next(sandbox, handler, log=busy)
     handle_next(sandbox, handler)
     handled = [position for call in handler.calls for position in call]
@@ -468,10 +441,6 @@ def an_append_meanwhile_is_not_skipped(sandbox: Sandbox) -> None:
     )
 
 
-class Broken(Exception):
-    """What a handler raises."""
-
-
 def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
     """A handler that raises leaves everything as it was"""
     handler = a_reader(sandbox, *ACCOUNTS)
@@ -480,15 +449,12 @@ def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
         handler(connection, events)
         raise Broken("the printer is out of paper")
 
-    try:
+    with expect(
+        Broken,
+        "The handler raised an error, and handle_next returned as if nothing had happened. Whoever runs it must know: "
+        "let the error go to the caller.",
+    ):
         handle_next(sandbox, failing)
-    except Broken:
-        pass
-    else:
-        raise AssertionError(
-            "The handler raised an error, and handle_next returned as if nothing had happened. Whoever runs it must know: "
-            "let the error go to the caller."
-        )
     assert checkpoint(sandbox) == 0, (
         f"The handler raised an error, and the checkpoint is {checkpoint(sandbox)}: these events will never be handled. "
         "The checkpoint moves after the handler, in the same transaction."
@@ -510,13 +476,13 @@ def both_or_none(sandbox: Sandbox) -> None:
         CREATE TRIGGER crash BEFORE UPDATE ON subscriptions FOR EACH ROW EXECUTE FUNCTION crash();
     """)
     try:
-        handle_next(sandbox, handler)
-    except psycopg.errors.RaiseException:
-        pass
-    else:
-        raise AssertionError(
-            "Moving the checkpoint failed in the database, and handle_next returned as if nothing had happened."
-        )
+        with expect(
+            psycopg.errors.RaiseException,
+            "Moving the checkpoint failed in the database, and handle_next returned as if nothing had happened.",
+        ):
+            handle_next(sandbox, handler)
+    finally:
+        sandbox.execute("DROP FUNCTION crash CASCADE")
     written = sandbox.values("SELECT position FROM handled")
     assert written == [], (
         "The power went out when the checkpoint was about to move. It is where it was, 0, and what the handler wrote about "
@@ -528,31 +494,20 @@ def both_or_none(sandbox: Sandbox) -> None:
 def two_workers_take_turns(sandbox: Sandbox) -> None:
     """Two workers under one name take turns"""
     handler = a_reader(sandbox, *ACCOUNTS)
-    other = Log(sandbox.database.connect(lock_timeout="2s"), event_types())
-    started: list[threading.Thread] = []
-    raised: list[Exception] = []
-
-    def second() -> None:
-        try:
-            sandbox.answer(other, "report", handler, 2)
-        except Exception as error:
-            raised.append(error)
+    second = sandbox.store(kind=Log, connection=sandbox.database.connect(lock_timeout="1ms"))
+    waits = False
 
     def first(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        nonlocal waits
         handler(connection, events)
-        started.append(threading.Thread(target=second, daemon=True))
-        started[0].start()
-        watcher, deadline = sandbox.database.connect(), time.monotonic() + 1
-        waits = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
-        while started[0].is_alive() and time.monotonic() < deadline:
-            if watcher.execute(waits, (other.connection.info.backend_pid,)).fetchone()[0]:
-                break
-            time.sleep(0.002)
+        try:
+            handle_next(sandbox, handler, 2, second)
+        except psycopg.errors.LockNotAvailable:
+            waits = True
 
     handle_next(sandbox, first, 2)
-    started[0].join(timeout=3)
-    for error in raised:
-        raise error
+    if waits:  # its turn comes when the first one has committed
+        handle_next(sandbox, handler, 2, second)
     assert handler.calls == [[1, 2], [3]], (
         "Two workers read under one name. While the first was handling [1, 2], the second one came. It should wait, and "
         f"then go on with [3]. The calls were {handler.calls}. The look at the checkpoint must be a lock as well: "

@@ -8,7 +8,7 @@ from eventsourcing.application import Application
 
 from eventstore import ANY, EventStore
 
-from ...bank import AccountOpened, CommandRefused, event_types
+from ...bank import AccountOpened, CommandRefused
 from ...bank.eventsourcing_bank import Account
 from ..exercise import Exercise
 from ..given import whole_schema
@@ -137,7 +137,7 @@ class ForgetsVersions(EventStore):
 
 
 def fresh(sandbox: Sandbox, kind: type[EventStore]) -> EventStore:
-    return kind(sandbox.database.connect(), event_types())
+    return sandbox.store(connection=sandbox.database.connect(), kind=kind)
 
 
 def run(sandbox: Sandbox, store: EventStore) -> AssertionError | None:

@@ -1,0 +1,260 @@
+"""Ways of looking at an answer that no exercise repeats: beside the reference, with others coming in between, breaking.
+
+An exercise gives scenes, and `looks` makes checks of them. Right is what can be seen of the reference in the same
+scene, wherever the same somebody comes in between. So nobody has to list mistakes, and none is forgotten.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import NoReturn
+
+from .exercise import Check
+from .interlopers import MOST_PLACES, Act, Breaks, Comes, Kind, Looks
+from .sandbox import Sandbox
+from .scene import Cases, Scene, Somebody
+from .stage import FAILED, IDLE, Mode, Seen, Setup, Side, Stage
+from .words import apart, listed, short
+
+_HOW: dict[Mode, str] = {
+    "alone": "",
+    "inside": " All of it was in a transaction of the caller's.",
+    "manual": " The connection was not in autocommit mode.",
+}
+_AND_THEN: dict[Act, str] = {
+    "commits": "and committed",
+    "holds": "and committed a moment later",
+    "gives up": "and rolled back a moment later",
+}
+_WHAT_BROKE: dict[Kind, str] = {
+    "error": "an error was raised",
+    "server": "the server refused, its disk being full",
+    "lost": "the connection was lost",
+}
+
+
+def looks(*scenes: Scene, setup: Setup | None = None) -> tuple[Check, ...]:
+    """Return the checks that look at an answer in these scenes.
+
+    Args:
+        setup: makes what they need beside the exercise's `given`, such as the table of a read model.
+    """
+    cases = [scene for scene in scenes if isinstance(scene, Cases)]
+    scenes = tuple(scene for scene in scenes if not isinstance(scene, Cases))
+    in_database = bool(scenes) or any(each.in_database for each in cases)
+
+    def stage(sandbox: Sandbox) -> Stage:
+        if sandbox.stage is None:
+            gates = sandbox.exercise.is_sql and any(scene.somebody for scene in scenes)
+            sandbox.stage = Stage(sandbox, setup=setup, in_database=in_database, gates=gates)
+        return sandbox.stage
+
+    def as_ours(sandbox: Sandbox) -> None:
+        """In every other case, too, it does what is asked"""
+        for each in cases:
+            _same(stage(sandbox), each)
+        for scene in scenes:
+            _undisturbed(stage(sandbox), scene)
+
+    def meanwhile(sandbox: Sandbox) -> None:
+        """Somebody may come in between, at any point"""
+        for scene in scenes:
+            for somebody in scene.somebody:
+                _meanwhile(stage(sandbox), scene, somebody)
+
+    def broken(sandbox: Sandbox) -> None:
+        """Wherever it breaks, nothing is half done"""
+        for scene in scenes:
+            if scene.breaks:
+                _broken(stage(sandbox), scene)
+
+    checks: list[Check] = [as_ours]
+    if any(scene.somebody for scene in scenes):
+        checks.append(meanwhile)
+    if any(scene.breaks for scene in scenes):
+        checks.append(broken)
+    for check in checks:
+        check.on_stage = True  # type: ignore[attr-defined]
+    return tuple(checks)
+
+
+# Beside the reference
+
+
+def _same(stage: Stage, cases: Cases) -> None:
+    """Raise AssertionError unless the answer does what the reference does, in each case."""
+    few = [*cases.given[:: max(1, len(cases.given) // 4)]]
+    for chosen, elsewhere in ((list(cases.given), False), (few, True)):
+        if elsewhere and not cases.in_database:
+            return
+        right = stage.each("reference", cases, chosen, elsewhere)
+        found = stage.each("answer", cases, chosen, elsewhere)
+        for given, seen, wanted in zip(chosen, found, right, strict=False):
+            where = " (in a session of another time zone, REPEATABLE READ)" if elsewhere else ""
+            _must_be(seen, [wanted], replace(cases, given=given), where)
+
+
+def _undisturbed(stage: Stage, scene: Scene) -> None:
+    """Raise AssertionError unless an answer that nobody disturbs does what the reference does, and nobody sees half."""
+    for mode in _HOW:
+        seen, half = _looked_at(stage, "answer", scene, mode)
+        right, also_half = _looked_at(stage, "reference", scene, mode)
+        _must_be(seen, [right], scene, _HOW[mode])
+        if half and not also_half:
+            _tell(scene, half, scene.advice.left)
+
+
+def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen, str]:
+    """Play a scene while others look at each place, and say where they saw neither what was before nor all of it."""
+    if mode != "alone":
+        return stage.play(side, scene, mode), ""
+    who = Looks(scene.stranger)
+    seen, after = stage.play(side, scene, mode, who), stage.look()
+    for number, rows in who.looks:
+        if rows not in (who.looks[0][1], after):
+            table = next(name for name in rows if rows[name] != who.looks[0][1][name])
+            there = _rows([row for row in rows[table] if row not in who.looks[0][1][table]])
+            place = _place(seen.places, number)
+            return seen, f" {place}, others saw a part of it: {table} held {there}, and more was to come."
+    return seen, ""
+
+
+# Somebody comes in between
+
+
+def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
+    """Raise AssertionError unless it comes out as with the reference, wherever somebody comes in between."""
+
+    def right(act: Act) -> Iterator[Seen]:
+        """Play the reference with them, first where nothing can go wrong: most answers need no more."""
+        for at in (0, -1):
+            yield stage.play("reference", scene, who=Comes(somebody, "commits", at))
+        for at in _chosen(stage.play("reference", scene).places):
+            yield stage.play("reference", scene, who=Comes(somebody, act, at))
+
+    known: dict[Act, _Lazy] = {act: _Lazy(right(act)) for act in _AND_THEN}
+    places = stage.play("answer", scene).places
+    for at in (0, *_chosen(places)):
+        for act in _AND_THEN:
+            who = Comes(somebody, act, at)
+            seen = stage.play("answer", scene, who=who)
+            if not any(seen == wanted for wanted in known[act]):
+                when = _place(seen.places, at) if at else "Just before the call"
+                _must_be(seen, list(known[act]), scene, f" {when}, somebody else {somebody.did}, {_AND_THEN[act]}.")
+            if seen.waited or not at or (act == "holds" and not who.held_up):
+                break
+
+
+class _Lazy:
+    """An iterator that is run no further than somebody asks, and can be asked again."""
+
+    def __init__(self, source: Iterator[Seen]):
+        self._source, self._known = source, []  # type: ignore[var-annotated]
+
+    def __iter__(self) -> Iterator[Seen]:
+        yield from self._known
+        for seen in self._source:
+            self._known.append(seen)
+            yield seen
+
+
+# Something breaks
+
+
+def _broken(stage: Stage, scene: Scene) -> None:
+    """Raise AssertionError unless an error at any place gets through, and leaves nothing half done."""
+    before = stage.before(scene).rows
+    for mode in _HOW:
+        whole = stage.play("answer", scene, mode)
+        for kind, at in _breaks(stage, whole, mode):
+            who = Breaks(kind, at)
+            seen = who.heard(stage.play("answer", scene, mode, who))
+            if not who.was_met or seen.outcome == who.THROUGH and _is_clean(seen, mode, before, whole.rows):
+                continue
+            right = []
+            for it in _chosen(stage.play("reference", scene, mode).places):
+                who = Breaks(kind, it)
+                right.append(who.heard(stage.play("reference", scene, mode, who)))
+            _must_be(seen, right, scene, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}")
+
+
+def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]:
+    places = _chosen(whole.places)
+    for at in places:
+        yield "server", at
+        if not stage.gates:  # else nothing but the server stands between two of its writes
+            yield "error", at
+    if mode == "alone" and places and not stage.gates:
+        yield "lost", places[-1]
+
+
+def _is_clean(seen: Seen, mode: Mode, before: dict[str, list[str]], whole: dict[str, list[str]]) -> bool:
+    """Whether an error has left nothing half done: all is as before, or, outside a caller's transaction, all is done."""
+    if mode == "alone":
+        return not seen.left and seen.rows in (before, whole)
+    return seen.left == (FAILED,) or (seen.left in ((), (IDLE,)) and seen.rows == before)
+
+
+# What is told
+
+
+def _chosen(places: tuple[str, ...]) -> list[int]:
+    """Return the numbers of places, from 1: of one that comes several times in a row, the first and the last."""
+    numbers: list[int] = []
+    number = 0
+    for _, run in groupby(places):
+        length = len(list(run))
+        numbers += sorted({number + 1, number + length})
+        number += length
+    return numbers[:MOST_PLACES]
+
+
+def _place(places: tuple[str, ...], number: int) -> str:
+    """Say where somebody came in between: before a statement, at a call, or at a write inside a database function."""
+    place = places[number - 1]
+    again = places[: number - 1].count(place)
+    which = {0: "", 1: "the second "}.get(again, f"the {again + 1}th ")
+    if place.startswith(("before ", "after ")):
+        return f"Just {place.replace(' ', ' its ', 1)}" + (f", {which}time".replace("  ", " ") if again else "")
+    if place.isidentifier():
+        return f"When {place} was called" + (f" for {which}time" if again else "")
+    return f"Just before {which}`{place[:60]}{' ...' if len(place) > 60 else ''}`"
+
+
+def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> None:
+    """Raise AssertionError, with the first difference in words, unless what was seen is among what is right."""
+    if seen in right:
+        return
+    advice = scene.advice
+    alike = [wanted for wanted in right if wanted.outcome == seen.outcome]
+    if not alike:
+        outcomes = list(dict.fromkeys(wanted.outcome for wanted in right))
+        wanted, found = apart(listed(outcomes[:3], "or"), seen.outcome)
+        _tell(scene, f"{what} It should have {wanted}. It {found}.", advice.outcome)
+    wanted = min(alike, key=lambda it: sum(it.rows.get(name) != rows for name, rows in seen.rows.items()))
+    for table in {**wanted.rows, **seen.rows}:
+        missing = [row for row in wanted.rows.get(table, []) if row not in seen.rows.get(table, [])]
+        extra = [row for row in seen.rows.get(table, []) if row not in wanted.rows.get(table, [])]
+        if len(missing) == len(extra) and missing:
+            missing, extra = zip(*map(_what_differs, missing, extra), strict=True)  # type: ignore[assignment]
+        if missing or extra:
+            holds = f"{table} should hold {_rows(missing)}" if missing else f"{table} should hold no more"
+            _tell(scene, f"{what} It {short(seen.outcome)}. Then {holds}. It holds {_rows(extra)}.", advice.rows)
+    told = f"{what} It {short(seen.outcome)}, and {listed(seen.left) if seen.left else 'that is all'}."
+    _tell(scene, told + (f" Right: {listed(wanted.left)}." if wanted.left else ""), advice.left)
+
+
+def _what_differs(wanted: str, found: str) -> tuple[str, str]:
+    """Return two rows, each with the columns that it is known by, the first two, and those that differ."""
+    pairs = list(zip(wanted.split(", "), found.split(", "), strict=False))
+    kept = [pair for number, pair in enumerate(pairs) if number < 2 or pair[0] != pair[1]]
+    return ", ".join(pair[0] for pair in kept), ", ".join(pair[1] for pair in kept)
+
+
+def _rows(rows: Sequence[str]) -> str:
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return "; ".join(f"({row})" for row in rows[:3]) + more or "none of that"
+
+
+def _tell(scene: Scene, what: str, advice: str) -> NoReturn:
+    raise AssertionError(" ".join(filter(None, [scene.in_words() + what, advice])))
