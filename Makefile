@@ -1,21 +1,41 @@
-# make lab    open the kit in JupyterLab
-# make test   prove all of it
-# make bench  measure the kit beside mature event stores
-# make hub    serve the kit to a room, with JupyterHub: deploy/README.md
+# make lab     open the kit in JupyterLab
+# make update  bring the kit to a new edition; nothing that you wrote is lost
+# make test    prove all of it
+# make bench   measure the kit beside mature event stores
+# make hub     serve the kit to a room, with JupyterHub: deploy/README.md
+# make bundle  the kit and all it needs, for a day without a network
 
 PYTHON ?= python3
 RUN := .venv/bin/python
-PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 
-.PHONY: lab test bench hub notebooks outputs clean
+# What is in .venv/ has to work, and to be of this folder: one that was moved, copied or made half is installed again.
+ifneq ($(wildcard .venv),)
+ifneq ($(shell $(RUN) -Pc 'import os, pip, workshop; print(os.path.samefile(os.path.dirname(workshop.__path__[0]), "."))' 2>&1),True)
+$(shell rm -f .venv/lab .venv/test .venv/hub)
+endif
+endif
+
+.PHONY: lab update test bench hub bundle notebooks minutes outputs clean my_course
 
 lab: .venv/lab
-	$(RUN) -m jupyterlab --config=jupyter_lab_config.py
+	$(RUN) -m workshop.opening.command $(ARGS)
+
+update: .venv/lab
+	$(RUN) -m workshop.opening.command update
+
+# The learner's folder: laid out, not opened.
+my_course: .venv/lab
+	$(RUN) -m workshop.opening.command lay-out
+
+# For each supported Python, on Linux, Windows and macOS: make bundle ARGS=/media/stick
+bundle: .venv/lab
+	$(RUN) -m workshop.making.bundle $(ARGS)
 
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
 test: .venv/test
 	$(RUN) -m ruff check --quiet .
-	$(RUN) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg $(ARGS)
+	$(RUN) -m mypy
+	$(RUN) -m tests $(ARGS)
 
 # The stores that come from npm are left out where there is none: make bench ARGS="--stores limit kit eventsourcing"
 bench: .venv/lab .benchmark/npm/package.json
@@ -25,8 +45,12 @@ hub: .venv/hub
 	$(RUN) -m jupyterhub --config=deploy/jupyterhub/jupyterhub_config.py $(ARGS)
 
 # notebooks/ is generated from solutions/.
-notebooks: .venv/test
+notebooks: minutes
 	$(RUN) -m workshop.making.generate
+
+# Minutes are calculated, and written wherever they stand.
+minutes: .venv/test
+	$(RUN) -m workshop.making.minutes
 
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test
@@ -34,21 +58,18 @@ outputs: .venv/test
 	$(RUN) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False solutions/*.ipynb
 
 clean:
-	rm -rf .venv .postgresql .benchmark
+	rm -rf .venv .benchmark
 
-.venv/lab: requirements.txt pyproject.toml | .venv/bin/python
-	@echo "Installing what JupyterLab and the kit need, once: this takes a minute or two."
-	$(PIP) install -r requirements.txt
+.venv/lab: requirements.txt pyproject.toml install.py
+	@$(PYTHON) install.py -r requirements.txt
 	@touch $@
 
-.venv/test: requirements.txt requirements-dev.txt pyproject.toml | .venv/bin/python
-	@echo "Installing what the tests need, once: this takes a minute or two."
-	$(PIP) install -r requirements-dev.txt
+.venv/test: requirements.txt requirements-dev.txt pyproject.toml install.py
+	@$(PYTHON) install.py -r requirements-dev.txt
 	@touch $@ .venv/lab
 
-.venv/hub: requirements.txt deploy/jupyterhub/requirements.txt pyproject.toml | .venv/bin/python
-	@echo "Installing what the hub needs, once: this takes a minute or two."
-	$(PIP) install -r deploy/jupyterhub/requirements.txt
+.venv/hub: requirements.txt deploy/jupyterhub/requirements.txt pyproject.toml install.py
+	@$(PYTHON) install.py -r deploy/jupyterhub/requirements.txt
 	@npm install --prefix .venv --no-audit --no-fund --silent configurable-http-proxy@5.3 || \
 		{ echo "The hub's proxy comes from npm: install Node.js and npm, then run this again."; exit 1; }
 	@touch $@ .venv/lab
@@ -57,9 +78,3 @@ clean:
 	@mkdir -p $(@D)
 	@cp $< $@
 	@! command -v npm >/dev/null || npm install --prefix $(@D) --no-audit --no-fund --silent || rm -r $(@D)/node_modules
-
-.venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-		{ echo "The kit needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
-		  echo "Name another one: make lab PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--store", choices=("eventstore", "my_eventstore"), default="eventstore",
         help="the store that tests/conformance is about: the reference, or the learner's own. Default: eventstore",
     )  # fmt: skip
+    parser.addoption(
+        "--alone", choices=("with", "without", "only"), default="with",
+        help="tests that are marked alone: with all others, without them, or only they. `make test` runs the others in "
+        "several processes, and then these",
+    )  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Take two processes a core, for tests wait as much as they work; one, if the server is given."""
+    return 0 if config.getoption("--postgres") == "url" else min(2 * (os.cpu_count() or 1), 8)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not load all files once more for the few tests that are alone."""
+    if config.getoption("--alone") == "only" and collection_path.is_file():
+        return True if "mark.alone" not in collection_path.read_text(encoding="utf-8") else None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose by the mark `alone`, and have the cells of a notebook run in one process."""
+    wanted = {"with": (True, False), "without": (False,), "only": (True,)}[config.getoption("--alone")]
+    left_out = [item for item in items if bool(item.get_closest_marker("alone")) not in wanted]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem[:2]}"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from hashauthenticator import HashAuthenticator, generate_password_digest
 from tornado.web import HTTPError
 
 from workshop.errors import WorkshopError
-from workshop.files import new_file
+from workshop.files import new_file, private_file
 from workshop.room import Room
 from workshop.room.names import names_in, plain, plain_names
 from workshop.room.server import ADMIN_URL
@@ -113,11 +113,8 @@ def hub_secret() -> bytes:
     path = STATE / "secret"
     try:
         STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass
+        with suppress(FileExistsError), private_file(path) as file:
+            file.write(secrets.token_hex(32))
         return _long_enough(path.read_bytes(), str(path))
     except OSError as error:
         raise WorkshopError(

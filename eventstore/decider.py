@@ -3,9 +3,10 @@
 A decider is pure: no database, no clock, no luck. The pattern, and its names, are Jérémie Chassaing's.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from .aggregation import aggregate_stream
 from .errors import InvalidArgument, WrongExpectedVersion
@@ -38,6 +39,7 @@ def handle(
     *,
     metadata: Mapping[str, Any] | None = None,
     attempts: int = 5,
+    event_ids: Sequence[UUID] | None = None,
 ) -> tuple[State, int]:
     """Handle a command: load the stream, decide, and append the outcome at the version that was read.
 
@@ -49,12 +51,15 @@ def handle(
         command: what is wanted.
         metadata: stored with each event.
         attempts: how often to decide at most, 1 or more.
+        event_ids: an id for each of the events, so that a command whose answer was lost can be handled again: what it
+            led to is stored once, and known by its id.
 
     Returns:
         The state after the command, and its version. Where `decide` gave no events, nothing was appended.
 
     Raises:
         WrongExpectedVersion: on the last attempt, too, somebody else was faster.
+        DuplicateEvent: an event with one of the ids is in the stream already.
         Exception: whatever `decide` raises to refuse the command; nothing was appended.
     """
     if attempts < 1:
@@ -65,7 +70,10 @@ def handle(
         attempts -= 1
         try:
             if events:
-                version = store.append(stream_id, events, expected_version=version, metadata=metadata).version
+                appended = store.append(
+                    stream_id, events, expected_version=version, metadata=metadata, event_ids=event_ids
+                )
+                version = appended.version
         except WrongExpectedVersion:
             if attempts == 0:
                 raise

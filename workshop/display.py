@@ -1,16 +1,23 @@
-"""How the classroom speaks: rich HTML in JupyterLab, plain text elsewhere. Outcomes by word and sign, never by colour
-alone; colours are JupyterLab's own, so both themes read well."""
+"""How the classroom speaks: rich HTML in JupyterLab, plain text elsewhere.
 
+Outcomes stand there by word and sign, never by colour alone; a screen reader hears the words. Colours are JupyterLab's
+own, where it is one, mixed with that of the text around: so they are darker on a light page and lighter on a dark one,
+in VS Code and on Colab, too.
+"""
+
+import os
+import sys
 import textwrap
 from html import escape
+from typing import Any
 
 import pandas as pd
+from IPython import get_ipython
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·", "met": "✓", "missed": "✗", "not tested": "·"}
-# Mixed with the colour of the text around, so that they are darker on a light page and lighter on a dark one.
 _COLOURS = {
-    "passed": "color-mix(in srgb, var(--jp-success-color1, #388e3c) 70%, currentColor)",
-    "failed": "color-mix(in srgb, var(--jp-error-color1, #e53935) 75%, currentColor)",
+    "passed": "color-mix(in srgb, var(--jp-success-color1, #388e3c) 50%, currentColor)",
+    "failed": "color-mix(in srgb, var(--jp-error-color1, #e53935) 45%, currentColor)",
     "not reached": "var(--jp-ui-font-color2, inherit)",
     "not started": "var(--jp-brand-color1, #1976d2)",
 }
@@ -25,9 +32,14 @@ _ROW = "display: grid; grid-template-columns: 7.5em minmax(0, 1fr); column-gap: 
 _PROGRESS = "display: grid; grid-template-columns: 12em 12em auto; column-gap: 8px"
 _CODE = (
     "font-family: var(--jp-code-font-family, monospace); font-size: 13px; line-height: 1.4; white-space: pre;"
-    " background: var(--jp-cell-editor-background, #f5f5f5); color: var(--jp-content-font-color1, inherit);"
-    " border: 1px solid var(--jp-cell-editor-border-color, #e0e0e0); padding: 6px 10px; margin: 6px 0; overflow-x: auto"
+    " background: color-mix(in srgb, currentColor 6%, transparent); color: inherit;"
+    " border: 1px solid color-mix(in srgb, currentColor 15%, transparent); padding: 6px 10px; margin: 6px 0;"
+    " overflow-x: auto"
 )
+_INLINE = "module://matplotlib_inline.backend_inline"
+_MOST_ROWS = 60  # a table that has more shows its first and its last, or it would fill the notebook's file
+_EACH_END = 20
+_MOST_CHARACTERS = 500  # of a cell
 
 
 class Shown:
@@ -45,20 +57,39 @@ class Shown:
 
 
 class Rows(pd.DataFrame):
-    """Rows of a query, shown without pandas' row numbers, which would stand beside versions and look like them."""
+    """Rows of a query, shown without pandas' row numbers, which would stand beside versions and look like them.
+
+    All rows are there to work with. Of many, the first and the last are shown, and of a long text its beginning.
+    """
 
     @property
     def _constructor(self) -> type["Rows"]:
         return Rows
 
     def __repr__(self) -> str:
-        return self._no_rows() if self.empty else self.to_string(index=False)
+        if self.empty:
+            return self._no_rows()
+        return "\n".join([part.to_string(index=False) for part in self._shown()] + self._left_out())
 
     def _repr_html_(self) -> str:
         if self.empty:
             return f"<p>{escape(self._no_rows())}</p>"
-        shown = self.to_html(index=False, border=0, justify="left")
+        shown = "".join(
+            [part.to_html(index=False, border=0, justify="left") for part in self._shown()]
+            + [f"<p>{escape(line)}</p>" for line in self._left_out()]
+        )
         return shown.replace("<td>", '<td style="text-align: left">').replace("<th>", '<th style="text-align: left">')
+
+    def _shown(self) -> list[pd.DataFrame]:
+        ends = [self] if len(self) <= _MOST_ROWS else [self.head(_EACH_END), self.tail(_EACH_END)]
+        # Not with map(), which would take a column of texts and NULLs for one of texts and NaNs.
+        return [
+            pd.DataFrame([map(_bounded, row) for row in end.itertuples(index=False)], columns=end.columns, dtype=object)
+            for end in ends
+        ]
+
+    def _left_out(self) -> list[str]:
+        return [f"{len(self):,} rows: the first {_EACH_END} and the last."] if len(self) > _MOST_ROWS else []
 
     def _no_rows(self) -> str:
         return f"No rows. The columns are {', '.join(self.columns)}."
@@ -93,7 +124,8 @@ class Box:
         elif outcome in ("failed", "missed"):
             label = f"<b>{label}</b>"
         self._rows.append(
-            f'<div style="{_ROW}"><span style="color: {colour}"><b>{_SIGNS[outcome]}</b> {outcome}:</span> '
+            f'<div role="listitem" style="{_ROW}"><span style="color: {colour}">'
+            f'<b aria-hidden="true">{_SIGNS[outcome]}</b> {outcome}:</span> '
             f"<div>{label}{_message(message)}</div></div>"
         )
 
@@ -108,15 +140,22 @@ class Box:
         """Add how much of a part is done, as a bar and in words."""
         bar = "■" * done + "□" * (total - done)
         self._text.append(f"  {name:<24} {bar}  {done} of {total}")
-        squares = f'<span style="letter-spacing: 3px; color: {_COLOURS["passed"]}">{bar}</span>'
+        squares = f'<span aria-hidden="true" style="letter-spacing: 3px; color: {_COLOURS["passed"]}">{bar}</span>'
         cells = f"<span>{escape(name)}</span> {squares} <span>{done} of {total}</span>"
-        self._rows.append(f'<div style="{_PROGRESS}">{cells}</div>')
+        self._rows.append(f'<div role="listitem" style="{_PROGRESS}">{cells}</div>')
 
     def shown(self) -> Shown:
         """Return it, to be shown."""
         style = _BOX.format(colour=_COLOURS[self._outcome])
         head = f'<div style="{_HEAD}">{escape(self._head)}</div>'
-        return Shown("\n".join(self._text), f'<div style="{style}">{head}{"".join(self._rows)}</div>')
+        rows = f'<div role="list">{"".join(self._rows)}</div>'
+        return Shown("\n".join(self._text), f'<div role="group" style="{style}">{head}{rows}</div>')
+
+
+def _bounded(value: Any) -> Any:
+    """Return a cell as it is, or the beginning of its text and how long that is."""
+    text = str(value)
+    return value if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}… ({len(text):,} characters)"
 
 
 def _message(message: str) -> str:
@@ -139,6 +178,14 @@ def _inline(text: str) -> str:
     """Escape a line, with what stands between backticks as code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
+
+
+def show_figures_in_the_notebook() -> None:
+    """Have matplotlib draw below the cell, whatever MPLBACKEND says in the environment of whoever runs a notebook."""
+    if type(get_ipython()).__name__ == "ZMQInteractiveShell":
+        os.environ["MPLBACKEND"] = _INLINE
+        if matplotlib := sys.modules.get("matplotlib"):
+            matplotlib.use(_INLINE)
 
 
 def count(number: int, noun: str) -> str:

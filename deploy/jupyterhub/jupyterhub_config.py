@@ -16,12 +16,9 @@ from pathlib import Path
 
 from jupyterhub.spawner import LocalProcessSpawner, set_user_setuid
 
-HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parent.parent
-sys.path.insert(0, str(CHECKOUT / "deploy"))
-
-from hosted import STATE, refusal, serve_room  # noqa: E402
-from reach import closed_to_learners  # noqa: E402
+from deploy.hosted import STATE, refusal, serve_room
+from deploy.learner import closed_to_learners
+from workshop.files import CHECKOUT
 
 PROCESSES = 1000  # of one learner, and threads count: JupyterLab and a few kernels need about 200
 

@@ -39,7 +39,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def summary(results: dict[str, Any]) -> str:
-    """Return the table of the README: the kit's number, and its ratio to the limit and to the best peers."""
+    """Return the table of docs/performance.md: the kit's number, and its ratio to the limit and to the best peers."""
     stores = {store: facts for store, facts in results["about"]["stores"].items() if not facts["left_out"]}
     on_postgresql = [store for store in stores if stores[store]["on_postgresql"]]
     lines = [

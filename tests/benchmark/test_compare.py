@@ -90,5 +90,5 @@ def test_a_store_that_grows_is_measured_at_each_size_with_partitions_and_without
     assert "| 400 | 16 partitions |" in growth_table(results)
 
 
-def test_the_readme_shows_the_stored_comparison():
-    assert summary(comparison.measured()) in (CHECKOUT / "README.md").read_text(encoding="utf-8")
+def test_the_docs_show_the_stored_comparison():
+    assert summary(comparison.measured()) in (CHECKOUT / "docs/performance.md").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+SETTINGS = CHECKOUT / "workshop" / "jupyterlab" / "jupyter_lab_config.py"
 SECOND = 1000  # Playwright counts in milliseconds
 # Nothing here takes this long on a machine that is not overloaded. A hang is to become a failure.
 PATIENCE = 60 * SECOND
@@ -55,7 +56,7 @@ class JupyterLab:
             "MY_EVENTSTORE": str(scratch / "my_eventstore"),
             "DATABASE_URL": database_url,
         }
-        command = [sys.executable, "-m", "jupyterlab", "--config=jupyter_lab_config.py", "--no-browser", "--port=0"]
+        command = [sys.executable, "-m", "jupyterlab", f"--config={SETTINGS}", "--no-browser", "--port=0"]
         # The tests ask JupyterLab itself what its cells hold and when a run has ended.
         command += [f"--ServerApp.root_dir={self._folder}", "--LabApp.expose_app_in_browser=True"]
         with self.log.open("w") as log:
@@ -212,10 +213,10 @@ def _wait_for_notebook(page: Page, path: str) -> None:
 
 
 def solved(notebook: str, exercise: str) -> str:
-    """Return the cell of an exercise, solved, as it stands in solutions/."""
+    """Return the cell of an exercise in SQL, solved, as it stands in solutions/."""
     cells = json.loads((CHECKOUT / "solutions" / notebook).read_text(encoding="utf-8"))["cells"]
     sources = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    return next(source for source in sources if f'check("{exercise}"' in source)
+    return next(source for source in sources if source.startswith(f"%%sql {exercise}\n"))
 
 
 def without_answer(cell: str) -> str:

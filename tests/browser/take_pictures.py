@@ -32,7 +32,7 @@ def take_pictures(folder: Path, notebook: lab.Notebook) -> None:
     passes = re.sub(r".*(BEGIN|END) SOLUTION\n", "", lab.solved(NOTEBOOK, EXERCISE))
     locks = lab.without_answer(lab.solved(NOTEBOOK, EXERCISE)).replace("    actual := new_version - 1;\n\n", "")
     fails = locks.replace("BEGIN\n", f"BEGIN\n{LOOKS_FIRST}")
-    check = f'check("{EXERCISE}"'
+    check = f"%%sql {EXERCISE}"
     for name, answer in (("check-failed", fails), ("check-passed", passes)):
         notebook.write(check, answer)
         notebook.run(check)

@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwr
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from workshop.checks.course import EXERCISES
+from workshop.checks.course import EXERCISES, NOTEBOOKS
 
 from ..postgres import Server
 from ..workshop.rooms import ScratchRoom
@@ -84,8 +84,8 @@ def test_an_unsolved_notebook_runs_through(open_notebook: OpenNotebook) -> None:
     for cell in first:
         errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
         assert not errors, cell["source"]
-    exercises = [cell for cell in first if "\ncheck(" in cell["source"]]
-    assert len(exercises) == 6
+    exercises = [cell for cell in first if re.search(r"^%%sql \d|^check\(", cell["source"], re.MULTILINE)]
+    assert len(exercises) == len(NOTEBOOKS["02_appending"])
     for cell in exercises:
         assert "not started" in cell["outputs"][0]["data"]["text/plain"]
 
@@ -101,7 +101,7 @@ def test_an_unsolved_notebook_runs_through(open_notebook: OpenNotebook) -> None:
 def test_a_wrong_answer_a_hint_and_the_right_one(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook(NOTEBOOK)
     notebook.run(SET_UP)
-    exercise = 'check("02.2"'
+    exercise = "%%sql 02.2"
     notebook.write(exercise, without_answer(solved(NOTEBOOK, "02.2")))
     notebook.run(exercise)
     report = notebook.output(exercise)
@@ -146,6 +146,14 @@ CONTRASTS = """element => {
 }"""
 
 
+# Each coloured part of a cell with its colour, and the colour of what has none under "".
+COLOURS = """element => {
+    const colour = part => getComputedStyle(part).color;
+    const parts = [...element.querySelectorAll('.cm-line span')].map(part => [part.textContent, colour(part)]);
+    return [["", colour(element.querySelector('.cm-content'))], ...parts];
+}"""
+
+
 def test_reports_can_be_read_in_both_themes(tab: Tab, open_notebook: OpenNotebook) -> None:
     """All text of a report has the contrast that WCAG asks for, AA: 4.5 to 1."""
     notebook = open_notebook(NOTEBOOK)
@@ -153,22 +161,38 @@ def test_reports_can_be_read_in_both_themes(tab: Tab, open_notebook: OpenNoteboo
     no_sql = solved(NOTEBOOK, "02.1").replace("RETURNING s.version INTO", "RETURNING s.versions INTO")
     answers = {"02.1": no_sql, "02.2": without_answer(solved(NOTEBOOK, "02.2")), "02.5": solved(NOTEBOOK, "02.5")}
     for exercise, answer in answers.items():
-        notebook.write(f'check("{exercise}"', answer)
-        notebook.run(f'check("{exercise}"')
-    notebook.run('check("02.3"')  # not started
+        notebook.write(f"%%sql {exercise}", answer)
+        notebook.run(f"%%sql {exercise}")
+    notebook.run("%%sql 02.3")  # not started
     notebook.write(SPARE, 'hint("02.2")\nsolution("02.2")\ntable("SELECT 1 AS n")')
     notebook.run('hint("02.2")')
 
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         tab.use_theme(theme)
         texts: list[tuple[str, float]] = []
-        for cell in (*(f'check("{exercise}"' for exercise in (*answers, "02.3")), 'hint("02.2")'):
+        for cell in (*(f"%%sql {exercise}" for exercise in (*answers, "02.3")), 'hint("02.2")'):
             for output in notebook.output(cell).all():
                 texts += output.evaluate(CONTRASTS)
         shown = " ".join(text for text, _ in texts)
         for part in ("passed", "failed", "not reached", "not started", "PostgreSQL says", "line ", "Stuck?", "Kept as"):
             assert part in shown
         assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5], theme
+
+
+def test_sql_is_coloured_as_sql_in_both_themes(tab: Tab, open_notebook: OpenNotebook) -> None:
+    """Also within the body of a function, and as soon as it is written; Python stays Python."""
+    notebook = open_notebook(NOTEBOOK)
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        tab.use_theme(theme)
+        for cell, keyword, string in (("%%sql 02.4", "DECLARE", "'ES001'"), (SPARE, "return", '"DepositRecorded"')):
+            colours = dict(notebook.cell(cell).evaluate(COLOURS))
+            assert len({colours[part] for part in (keyword, string, "")}) == 3, (theme, colours)
+    notebook.write(SPARE, "%%sql\nSELECT 1 AS one -- a comment")
+    written = notebook.cell("SELECT 1 AS one")
+    expect(written.locator(".cm-line").nth(1).locator("span").first).to_have_text("SELECT")
+    notebook.run(SET_UP)
+    notebook.run("SELECT 1 AS one")
+    expect(notebook.output("SELECT 1 AS one").locator("td")).to_have_text("1")
 
 
 def test_a_kernel_goes_on_after_an_interrupt(open_notebook: OpenNotebook) -> None:
@@ -209,7 +233,7 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
     tab: Tab, jupyterlab: JupyterLab, postgres: Server
 ) -> None:
     """Thirty learners on one screen, in both themes; an attempt shows within a second or so, by push."""
-    room = ScratchRoom(postgres, LEARNERS, databases=False)
+    room = ScratchRoom(postgres.url, LEARNERS[:1], bare=LEARNERS[1:])
     viewport = tab.page.viewport_size
     try:
         play(room, script())
@@ -241,4 +265,4 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
     finally:
         tab.page.set_viewport_size(viewport)
         tab.close_all()
-        room.remove()
+        room.take_down()

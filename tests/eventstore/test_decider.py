@@ -4,13 +4,22 @@ import ast
 import copy
 from decimal import Decimal
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventstore import Decider, InvalidArgument, UnknownEventType, WrongExpectedVersion, aggregate_stream, handle
+from eventstore import (
+    Decider,
+    DuplicateEvent,
+    InvalidArgument,
+    UnknownEventType,
+    WrongExpectedVersion,
+    aggregate_stream,
+    handle,
+)
 from tests.bank import AccountOpened, CashWithdrawn, DepositRecorded, deposits
 from tests.concurrency import at_once
 from workshop import bank
@@ -119,6 +128,15 @@ def test_all_events_of_a_command_are_one_append(store, other):
 def test_metadata_goes_with_each_event(store):
     handle(store, account_decider, "account-1", OpenAccount("1", "PLN"), metadata={"by": "anna"})
     assert [recorded.metadata for recorded in store.read_stream("account-1")] == [{"by": "anna"}]
+
+
+def test_a_command_that_is_handled_again_is_known_by_its_ids(store, other):
+    ids = [uuid4()]
+    busy = Interrupted(other, deposits(5))
+    handle(store, busy.decider, "account-1", withdraw(30), event_ids=ids)  # decided twice
+    with pytest.raises(DuplicateEvent):
+        handle(store, account_decider, "account-1", withdraw(30), event_ids=ids)
+    assert [recorded.id for recorded in store.read_stream("account-1")][3:] == ids
 
 
 @pytest.mark.parametrize("attempts", [0, -1])

@@ -435,7 +435,7 @@ class Tighter(Loose):
         Loose(ratio=float("nan")),
         Loose(ratio=float("inf")),
         Loose(places=("a",)),
-        Loose(object()),
+        pytest.param(Loose(object()), id="Loose(object())"),
         Tighter(),
         None,
     ],

@@ -897,7 +897,7 @@ def test_any_text_is_a_name(store, connect, name):
 @pytest.mark.parametrize(
     "how",
     [
-        {"row_factory": dict_row},
+        pytest.param({"row_factory": dict_row}, id="row_factory: dict_row"),
         {"autocommit": False},
         {"prepare_threshold": 0},
         {"prepare_threshold": None},

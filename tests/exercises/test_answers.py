@@ -29,6 +29,7 @@ def mistakes_of(notebook: str) -> tuple[Mistake, ...]:
 MISTAKES = [mistake for notebook, group in NOTEBOOKS.items() if group for mistake in mistakes_of(notebook)]
 
 
+@pytest.mark.alone
 @each_exercise
 def test_the_reference_answer_passes_in_time(exercise: Exercise, postgres: Server) -> None:
     reference = answer(exercise, reference_answer(exercise.id))

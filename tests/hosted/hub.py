@@ -12,10 +12,8 @@ from uuid import uuid4
 import httpx
 import websocket
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.append(str(CHECKOUT / "deploy"))
-
-from reach import closed_to_learners  # noqa: E402
+from deploy.learner import closed_to_learners
+from workshop.files import CHECKOUT
 
 CONFIG = CHECKOUT / "deploy" / "jupyterhub" / "jupyterhub_config.py"
 PROXY = CHECKOUT / ".venv" / "node_modules" / ".bin" / "configurable-http-proxy"
@@ -59,7 +57,7 @@ class Hub:
         command = [sys.executable, "-m", "jupyterhub", f"--config={CONFIG}", *where]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command, cwd=state.parent, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         try:
             self._wait_until_up()

@@ -12,9 +12,10 @@ import httpx
 import pytest
 import yaml
 
+from workshop.files import CHECKOUT
+
 from ..postgres import Server
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 VALUES = CHECKOUT / "deploy" / "kubernetes" / "values.yaml"
 
 
@@ -33,7 +34,6 @@ def test_the_configuration_for_kubernetes_runs_in_a_hub(
             value = secrets.pop(reference["key"])
         monkeypatch.setenv(name, value)
     assert not secrets, "not all that README has one put into the secret is used"
-    monkeypatch.syspath_prepend(CHECKOUT / "deploy")  # PYTHONPATH, in the Dockerfile
     config = tmp_path / "jupyterhub_config.py"
     config.write_text("c = get_config()\n" + "\n".join(values["extraConfig"].values()))
 
@@ -55,7 +55,8 @@ def test_kubernetes_and_dev_containers_start_what_is_there() -> None:
 
     container = json.loads((CHECKOUT / ".devcontainer" / "devcontainer.json").read_text())
     assert (CHECKOUT / ".devcontainer" / container["build"]["dockerfile"]).exists()
-    assert all((CHECKOUT / name).exists() for name in container["customizations"]["codespaces"]["openFiles"])
+    for name in container["customizations"]["codespaces"]["openFiles"]:
+        assert name.startswith("my_course/") and (CHECKOUT / name.removeprefix("my_course/")).exists()
     make, target = container["postCreateCommand"].split()
     subprocess.run([make, "--dry-run", target], cwd=CHECKOUT, check=True, capture_output=True)
 
@@ -64,7 +65,7 @@ def test_what_git_ignores_is_in_no_image() -> None:
     """The Dockerfile copies what lies in the checkout; names and passwords may."""
     lines = (CHECKOUT / ".gitignore").read_text().splitlines()
     ignored = {line.rstrip("/") for line in lines if line and not line.startswith("#")}
-    assert {"names.txt", "*.csv", "wheels", "room.json"} <= ignored
+    assert {"names.txt", "*.csv", "wheels", "room.json", "my_course"} <= ignored
     kept_out = set((CHECKOUT / ".dockerignore").read_text().splitlines())
     assert {".git"} | {f"**/{pattern}" for pattern in ignored} <= kept_out
 
@@ -73,7 +74,8 @@ def test_what_git_ignores_is_in_no_image() -> None:
 def test_what_binder_starts_is_the_kit(tmp_path: Path) -> None:
     """Binder runs binder/start with the command of a JupyterLab, and installs binder/requirements.txt."""
     assert (CHECKOUT / "binder" / "requirements.txt").read_text() == "-r ../requirements.txt\n"
-    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path), "PATH": path}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", "--ServerApp.base_url=/user/somebody/"]
     with (tmp_path / "log").open("w") as log:
         lab = subprocess.Popen(
@@ -87,7 +89,7 @@ def test_what_binder_starts_is_the_kit(tmp_path: Path) -> None:
         time.sleep(0.1)  # it is written at once, but not quite
         server = json.loads(found[0].read_text())
         assert server["base_url"] == "/user/somebody/"
-        assert server["root_dir"] == str(CHECKOUT)
+        assert server["root_dir"] == str(CHECKOUT / "my_course")
         page = httpx.get(f"{server['url']}lab/tree/notebooks/00_welcome.ipynb", params={"token": server["token"]},
                          follow_redirects=True, timeout=60)  # fmt: skip
         assert page.status_code == 200

@@ -11,15 +11,12 @@ from workshop.errors import WorkshopError
 
 from ..postgres import Server
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-
 
 @pytest.fixture
 def hosted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The module, with a folder of its own for what it keeps."""
     pytest.importorskip("hashauthenticator", reason="no JupyterHub is installed: make .venv/hub")
-    monkeypatch.syspath_prepend(DEPLOY)
-    import hosted
+    from deploy import hosted
 
     monkeypatch.setattr(hosted, "STATE", tmp_path / "state")
     for name in (hosted.SECRET, hosted.ADMIN_URL, hosted.CONNECTIONS, "WORKSHOP_ROOM"):
@@ -122,21 +119,3 @@ def test_a_number_of_connections_that_is_none_is_refused(
     monkeypatch.setenv(hosted.CONNECTIONS, given)
     with pytest.raises(SystemExit, match="WORKSHOP_CONNECTIONS is '.*', and that is no number"):
         hosted.serve_room(SimpleNamespace())
-
-
-def test_a_learners_folder_keeps_what_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.syspath_prepend(DEPLOY)
-    import learner
-
-    learner.lay_out(tmp_path)
-    notebooks = {path.name for path in (tmp_path / "notebooks").iterdir()}
-    assert notebooks == {path.name for path in (DEPLOY.parent / "notebooks").glob("*.ipynb")}
-    assert all((tmp_path / name).exists() for name in learner.LINKED)
-
-    changed, gone = tmp_path / "notebooks" / "01_tables.ipynb", tmp_path / "notebooks" / "02_appending.ipynb"
-    changed.write_text("mine")
-    gone.unlink()
-    learner.lay_out(tmp_path)
-    assert changed.read_text() == "mine" and gone.stat().st_size > 1000
-    assert {path.name for path in (tmp_path / "notebooks").iterdir()} == notebooks
-    assert os.access(gone, os.W_OK)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from workshop.server import embedded
+from workshop.server import programs
 
 from ..postgres import EmbeddedServer
 from .hub import CHECKOUT, Hub, Learner, missing
@@ -24,7 +24,7 @@ if reason := missing():
 MARK = f"t{uuid4().hex[:6]}"
 NAMES = ("ada", "bob", "cleo")
 SET_UP = 'from workshop import start, check; db = start("01_tables")'
-SOLVE = 'from workshop.answers import reference_answer; check("01.1", reference_answer("01.1"))'
+SOLVE = 'from workshop.checks.answers import reference_answer; check("01.1", reference_answer("01.1"))'
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def address() -> str:
 def admin_url(address: str) -> Iterator[str]:
     """An instructor's role on a server that listens to all users of this machine, and asks them for passwords."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(embedded.SETTINGS, "listen_addresses", address)
+        patch.setitem(programs.SETTINGS, "listen_addresses", address)
         server = EmbeddedServer()
     with server.connect() as owner:
         file = Path(owner.execute("SHOW hba_file").fetchone()[0])

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from eventstore import EventStore, EventTypes
 from workshop.room import Room, Seat
-from workshop.server.database import room_of
+from workshop.server.rooms import room_of
 
 from .. import bank
 from ..postgres import Server
@@ -64,7 +64,7 @@ def test_what_is_ones_own_works(neighbours: Neighbours, ada: psycopg.Connection)
     store = EventStore(ada, EventTypes(*bank.EVENT_TYPES))
     store.create_schema()
     assert store.append("account-1", [bank.AccountOpened("account-1", "PLN")]).version == 1
-    assert room_of(ada) == neighbours.room.role
+    assert room_of(ada) == neighbours.room.name
     ada.execute("DROP SCHEMA shop CASCADE")
 
 

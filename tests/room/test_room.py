@@ -309,7 +309,7 @@ def test_a_learner_cannot_lock_the_instructor_out(any_admin_url: str, new_room: 
 
 
 def test_who_else_holds_the_lock_is_named(new_room: NewRoom, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(server._TURN, "wait", "50ms")
+    monkeypatch.setattr(server, "_TURN", "50ms")
     room = new_room()
     seats_in(room, "Ada")
     with postgres.connect() as holder:  # who made the room may not end a superuser

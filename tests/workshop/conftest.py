@@ -26,9 +26,11 @@ def my_eventstore(
     monkeypatch.setenv("DATABASE_URL", postgres.url)
     monkeypatch.setenv("MY_EVENTSTORE", str(folder))
     kept.folder.cache_clear()
+    kept.belongs_to_solution(False)
     progress_schema = sql.Identifier(log._schema(owner.info.user, None))
     yield folder
     kept.folder.cache_clear()
+    kept.belongs_to_solution(False)
     forget()
     owner.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(progress_schema))
 
@@ -37,7 +39,7 @@ def forget() -> None:
     """Forget what a kernel knows of the learner's log, as if it was restarted."""
     attempts._log.cache_clear()
     attempts._outbox.cache_clear()
-    classroom._last_answers.clear()
+    kept.checked.clear()
 
 
 @pytest.fixture

@@ -47,9 +47,7 @@ def script() -> list[Outcome]:
             outcomes.append(Outcome(learner, ago - 2, exercise_id))
         if number < 10:  # stuck since 4, 5, ... 13 minutes, and failed each two minutes since
             exercise_id, began = FAST_TRACK[done], 4 + number
-            outcomes += [
-                Outcome(learner, ago, exercise_id, label(exercise_id, 1)) for ago in range(began, 0, -2)
-            ]
+            outcomes += [Outcome(learner, ago, exercise_id, label(exercise_id, 1)) for ago in range(began, 0, -2)]
     return sorted(outcomes, key=lambda outcome: -outcome.minutes_ago)
 
 
@@ -65,7 +63,7 @@ def play(room: ScratchRoom, outcomes: list[Outcome]) -> datetime:
             data = {"exercise_id": exercise_id, "attempt": attempt}
             data |= {"failed_check": failed_check} if failed_check else {}
             event = {"type": "ExerciseFailed" if failed_check else "ExercisePassed", "data": data}
-            stream = f"learner-{room.role(learner)}"
+            stream = f"learner-{room.role_of(learner)}"
             owner.execute("SELECT append_to_stream(%s, NULL, %s)", (stream, Jsonb([event])))
         # Events are facts, but these are made up: their moments, too.
         owner.execute("SET session_replication_role = replica")
@@ -73,6 +71,6 @@ def play(room: ScratchRoom, outcomes: list[Outcome]) -> datetime:
             version = versions[learner] = versions.get(learner, 0) + 1
             owner.execute(
                 "UPDATE events SET recorded_at = %s WHERE stream_id = %s AND version = %s",
-                (now - timedelta(minutes=ago), f"learner-{room.role(learner)}", version),
+                (now - timedelta(minutes=ago), f"learner-{room.role_of(learner)}", version),
             )
     return now

@@ -71,16 +71,15 @@ def events() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def rooms(postgres: Server) -> Iterator[ScratchRoom]:
-    room = ScratchRoom(postgres, ["ada", "bo"])
+    room = ScratchRoom(postgres.url, ["ada", "bo"])
     yield room
-    room.remove()
+    room.take_down()
 
 
 @pytest.fixture
 def room(rooms: ScratchRoom, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScratchRoom]:
     """A room, in which this kernel is Ada's."""
-    with rooms.connect() as owner:
-        owner.execute("SET session_replication_role = replica; DELETE FROM room.events; DELETE FROM room.streams")
+    rooms.empty_log()
     monkeypatch.setenv("DATABASE_URL", rooms.learners_url("ada"))
     yield rooms
     rooms.open_doors()
@@ -214,9 +213,10 @@ def test_the_room_hears_the_outcome_and_the_learner_sees_what_it_hears(room: Scr
     assert f"Sent to the room {room.name}: exercise 01.2, attempt 2, passed. Your answer stays with you." in said()
     assert [each.event for each in known(room)] == [ExerciseFailed("01.2", 1, label), ExercisePassed("01.2", 2)]
     assert same(known(room), recorded())
-    assert {each.stream_id for each in known(room)} == {f"learner-{room.role('ada')}"}
+    assert {each.stream_id for each in known(room)} == {f"learner-{room.role_of('ada')}"}
 
 
+@pytest.mark.alone
 def test_a_check_is_as_quick_as_ever(room: ScratchRoom) -> None:
     attempts.begin()
     began = time.perf_counter()
@@ -226,6 +226,7 @@ def test_a_check_is_as_quick_as_ever(room: ScratchRoom) -> None:
     assert same(known(room), recorded())
 
 
+@pytest.mark.alone
 def test_a_room_that_is_gone_breaks_nothing_and_hears_it_all_when_it_is_back(room: ScratchRoom, said: Said) -> None:
     failing("01.2")
     room.close_doors()
@@ -242,6 +243,7 @@ def test_a_room_that_is_gone_breaks_nothing_and_hears_it_all_when_it_is_back(roo
     assert f"Sent to the room {room.name}" in said()
 
 
+@pytest.mark.alone
 def test_a_slow_room_does_not_slow_down_a_check(room: ScratchRoom, said: Said) -> None:
     failing("01.2")
     with room.connect() as busy, busy.transaction():
@@ -320,10 +322,8 @@ def test_who_moves_from_a_laptop_to_a_hub_goes_on_there(room: ScratchRoom, monke
 def test_a_room_made_anew_hears_it_all_again(room: ScratchRoom) -> None:
     failing("01.2", times=2)
     room.close_doors()
-    with room.connect() as owner:
-        owner.execute("DROP SCHEMA room CASCADE")
-    room.create_log()
-    room.open_doors()
+    room.execute("DROP SCHEMA room CASCADE")
+    list(room.make(["ada"]))
     failing("01.2")
     eventually(lambda: len(known(room)) == 3)
     assert same(known(room), recorded())
@@ -334,12 +334,11 @@ def test_learners_do_not_meet(room: ScratchRoom, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DATABASE_URL", room.learners_url("bo"))
     failing("01.2")
     assert [event.attempt for event in events()] == [1]
-    assert [each.stream_id for each in known(room)] == [f"learner-{room.role(name)}" for name in ("ada", "bo")]
+    assert [each.stream_id for each in known(room)] == [f"learner-{room.role_of(name)}" for name in ("ada", "bo")]
 
 
-def test_a_solution_sends_nothing(room: ScratchRoom, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
-    monkeypatch.delenv("MY_EVENTSTORE")
-    monkeypatch.chdir(kept.CHECKOUT / "solutions")
+def test_a_solution_sends_nothing(room: ScratchRoom, said: Said) -> None:
+    kept.belongs_to_solution(True)
     check("01.2", right_answer("01.2"))
     with pytest.raises(WorkshopError):
         share("01.2")
@@ -355,9 +354,7 @@ def test_an_answer_is_sent_only_when_it_is_shared(room: ScratchRoom, said: Said)
     assert "my answer" not in str(known(room))
     said()
     share("01.2")  # the one that was checked last, not the one that was kept
-    assert said() == (
-        f"Sent to the room {room.name}, for its instructor to read:\n\n```sql\nSELECT 'my answer'\n```\n"
-    )
+    assert said() == (f"Sent to the room {room.name}, for its instructor to read:\n\n```sql\nSELECT 'my answer'\n```\n")
     assert known(room)[-1].event == AnswerShared("01.2", "SELECT 'my answer'")
     assert attempts.progress()["01.2"] == Tried(2, 1)
 

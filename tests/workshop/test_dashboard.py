@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import nbformat
 import psycopg
 import pytest
 from nbclient import NotebookClient
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
 from workshop import check
@@ -20,6 +22,7 @@ from workshop.dashboard.page import show_room
 from workshop.dashboard.read_model import FailedCheck, RoomModel, Stuck
 from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
+from workshop.server.rooms import ROOM_MARK
 
 from ..postgres import Server
 from ..subscribing import eventually
@@ -33,18 +36,24 @@ Open = Callable[..., Dashboard]
 @pytest.fixture(scope="module")
 def room(postgres: Server) -> Iterator[ScratchRoom]:
     """The scripted room; its learners go on in the tests, each test with learners of its own."""
-    room = ScratchRoom(postgres, LEARNERS, databases=False)
+    room = ScratchRoom(postgres.url, LEARNERS[:1], bare=LEARNERS[1:])
     room.now = play(room, script())  # type: ignore[attr-defined]
     yield room
-    room.remove()
+    room.take_down()
+
+
+@pytest.fixture(scope="module")
+def used(postgres: Server) -> Iterator[ScratchRoom]:
+    room = ScratchRoom(postgres.url, ["ada"], bare=["bo"])
+    yield room
+    room.take_down()
 
 
 @pytest.fixture
-def small(room: ScratchRoom, postgres: Server) -> Iterator[ScratchRoom]:
+def small(room: ScratchRoom, used: ScratchRoom) -> ScratchRoom:
     """A room with two learners, in which nothing has happened yet."""
-    small = ScratchRoom(postgres, ["ada", "bo"], databases=False)
-    yield small
-    small.remove()
+    used.empty_log()
+    return used
 
 
 @pytest.fixture
@@ -72,9 +81,7 @@ def attempt(room: ScratchRoom, learner: str, exercise_id: str, failed_check: str
         data = {"exercise_id": exercise_id, "attempt": version + 1}
         data |= {"failed_check": failed_check} if failed_check else {}
         kind = "ExerciseFailed" if failed_check else "ExercisePassed"
-        connection.execute(
-            "SELECT room.record_attempt(gen_random_uuid(), %s, %s, %s)", (kind, Jsonb(data), version)
-        )
+        connection.execute("SELECT room.record_attempt(gen_random_uuid(), %s, %s, %s)", (kind, Jsonb(data), version))
 
 
 def line_of(board: Dashboard, learner: str) -> str:
@@ -100,7 +107,7 @@ def test_who_has_been_stuck_on_what_for_how_long(room: ScratchRoom, look: Open) 
     stuck = look(room).model.stuck(now, now - timedelta(minutes=36))
     assert stuck == [
         Stuck(
-            learner=room.role(LEARNERS[number]), exercise_id=FAST_TRACK[number // 5], minutes=4 + number,
+            learner=room.role_of(LEARNERS[number]), exercise_id=FAST_TRACK[number // 5], minutes=4 + number,
             failed_check=label(FAST_TRACK[number // 5], 1), failures=(5 + number) // 2, quiet=1 if number % 2 else 2,
         )
         for number in reversed(range(10))
@@ -139,7 +146,7 @@ def test_a_failure_after_the_pass_changes_nothing(small: ScratchRoom, look: Open
     attempt(small, "ada", "01.2")
     attempt(small, "ada", "01.2", "A check")
     model = look(small).model
-    assert model.work(small.role("ada"), "01.2").passed
+    assert model.work(small.role_of("ada"), "01.2").passed
     now = datetime.now(UTC)
     assert model.stuck(now, model.began(now)) == [] and model.most_failed(now) == []
 
@@ -210,11 +217,13 @@ def test_an_attempt_shows_within_a_second_and_nobody_polls(small: ScratchRoom, l
 
 def test_a_late_learner_and_a_second_dashboard(small: ScratchRoom, look: Open) -> None:
     one, other = look(small), look(small)
-    small.add("late", database=False)
+    small.add("late")
     attempt(small, "bo", "01.1")
     for board in (one, other):
         eventually(lambda board=board: "late" in str(board.page()) and line_of(board, "bo").split()[0] == "✓")
         assert set(line_of(board, "late").split()) == {"·"}
+    for what in ("DATABASE", "ROLE"):
+        small.execute(f"DROP {what} {{}}", small.role_of("late"))
 
 
 def test_a_lost_connection_is_told_and_made_again(small: ScratchRoom, look: Open, postgres: Server) -> None:
@@ -222,14 +231,14 @@ def test_a_lost_connection_is_told_and_made_again(small: ScratchRoom, look: Open
     attempt(small, "ada", "01.1")
     eventually(lambda: line_of(board, "ada").split()[0] == "✓")
     with postgres.connect() as owner:
-        owner.execute(f"ALTER DATABASE {small.database} ALLOW_CONNECTIONS false")
-        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (small.database,))
+        owner.execute(f"ALTER DATABASE {small.role} ALLOW_CONNECTIONS false")
+        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (small.role,))
         eventually(lambda: "· not live ·" in str(board.page()))
         shown = str(board.page())
         assert "Reconnecting: No PostgreSQL let us in" in shown and "not currently accepting connections" in shown
         assert "What is shown is what was known before." in shown
         assert line_of(board, "ada").split()[0] == "✓"
-        owner.execute(f"ALTER DATABASE {small.database} ALLOW_CONNECTIONS true")
+        owner.execute(f"ALTER DATABASE {small.role} ALLOW_CONNECTIONS true")
     attempt(small, "bo", "01.1")
     eventually(lambda: "· live ·" in str(board.page()) and line_of(board, "bo").split()[0] == "✓")
 
@@ -245,10 +254,9 @@ def test_a_room_that_is_made_anew_begins_anew(small: ScratchRoom, look: Open, po
     attempt(small, "ada", "01.1")
     board = look(small)
     with postgres.connect() as owner:
-        owner.execute(f"DROP DATABASE {small.database} WITH (FORCE)")
+        owner.execute(f"DROP DATABASE {small.role} WITH (FORCE)")
         eventually(lambda: "does not exist" in str(board.page()))
-        owner.execute(f"CREATE DATABASE {small.database}")
-    small.create_log()
+    list(small.make(["ada", "bo"]))
     attempt(small, "bo", "01.1")
     eventually(lambda: line_of(board, "bo").split()[0] == "✓" and line_of(board, "ada").split()[0] == "·")
 
@@ -313,7 +321,7 @@ def test_names_can_be_hidden(room: ScratchRoom, look: Open) -> None:
         page = board.page()
         shown = re.findall(r'<th class="name">(\w+)</th>', page._repr_html_())
         assert shown[:2] == first and len(set(shown)) == 30
-        for word in ("margaret", room.role("margaret")):
+        for word in ("margaret", room.role_of("margaret")):
             assert (word in str(page)) == (word in page._repr_html_()) == (names == "shown" and word == "margaret")
 
 
@@ -365,8 +373,10 @@ def test_the_agendas_are_those_of_the_instructors(name: str) -> None:
         (16, [2, 2], -12), (31, [3], -1), (40, [1, 1], 12), (100, [3], 0), (100, [2], 68),
     ],
 )  # fmt: skip
-def test_behind_and_ahead(minute: float, done: list[int], behind: int) -> None:
+def test_behind_and_ahead(minute: float, done: list[int], behind: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two exercises share their minutes as they share the work."""
+    for exercise_id, minutes in (("01.1", 8), ("01.2", 4)):
+        monkeypatch.setitem(EXERCISES, exercise_id, replace(EXERCISES[exercise_id], minutes=minutes))
     agenda = Agenda([(10, "00.1"), (10, "break"), (12, "01.1 01.2"), (8, "questions")])
     assert [(step.what, step.ends) for step in agenda.steps] == [
         ("00.1", 10), ("break", 20), ("01.1", 28), ("01.2", 32), ("questions", 40)
@@ -385,7 +395,7 @@ def test_what_is_no_agenda_is_told(agenda: Any) -> None:
 
 
 def test_a_room_that_does_not_exist_is_told(room: ScratchRoom, postgres: Server) -> None:
-    for name in ("nowhere", room.database, "", "x' OR true --"):
+    for name in ("nowhere", room.role, "", "x' OR true --"):
         with pytest.raises(WorkshopError, match="There is no room") as caught:
             dashboard(name, postgres.url)
         assert room.name in str(caught.value) and "python -m workshop.room make" in str(caught.value)
@@ -393,17 +403,19 @@ def test_a_room_that_does_not_exist_is_told(room: ScratchRoom, postgres: Server)
 
 def test_a_learner_cannot_open_it(room: ScratchRoom) -> None:
     with pytest.raises(WorkshopError, match="cannot be read: permission denied"):
-        dashboard(room.name, room.learners_url("ada", room.database))
+        dashboard(room.name, make_conninfo(room.learners_url("ada"), dbname=room.role))
 
 
 def test_a_database_without_a_log_is_told(postgres: Server) -> None:
     with postgres.connect() as owner:
+        owner.execute(f"CREATE ROLE room_half_made; COMMENT ON ROLE room_half_made IS '{ROOM_MARK}half_made'")
         owner.execute("CREATE DATABASE room_half_made")
         try:
             with pytest.raises(WorkshopError, match="cannot be read: .* does not exist"):
                 dashboard("half_made", postgres.url)
         finally:
             owner.execute("DROP DATABASE room_half_made WITH (FORCE)")
+            owner.execute("DROP ROLE room_half_made")
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,10 @@ def test_wrong_sql_in_a_python_function_names_its_line(postgres: Server) -> None
     assert "line 2 of the cell" in message("02.6", append, postgres)
 
 
-@pytest.mark.parametrize("given", [defined_in("def events_table():\n    pass\n"), 1, b"SELECT", ["SELECT"]], ids=repr)
+FUNCTION = pytest.param(defined_in("def events_table():\n    pass\n"), id="a function")
+
+
+@pytest.mark.parametrize("given", [FUNCTION, 1, b"SELECT", ["SELECT"]], ids=repr)
 def test_what_is_no_text_is_no_sql(given: Any, postgres: Server) -> None:
     report = checked("01.1", given, postgres.url)
     assert failed(report).label == NO_ANSWER

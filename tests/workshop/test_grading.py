@@ -55,7 +55,10 @@ class TestMarksInSolutions:
         for answer, grading, exercise in zip(marked[::2], marked[1::2], NOTEBOOKS[path.stem], strict=True):
             assert "BEGIN SOLUTION" in answer.source
             call = grading.source.splitlines()[-1]
-            assert call.replace("grade(", "check(") in answer.source and f'grade("{exercise.id}", ' in call
+            if exercise.is_sql:
+                assert answer.source.startswith(f"%%sql {exercise.id}\n") and call == f'grade("{exercise.id}")'
+            else:
+                assert call.replace("grade(", "check(") in answer.source and f'grade("{exercise.id}", ' in call
             assert grading.outputs[0]["data"]["text/plain"] == str(POINTS[exercise.difficulty])
 
     @each_notebook
@@ -95,6 +98,12 @@ class TestGrade:
     def test_an_untouched_exercise_earns_nothing_and_raises_nothing(self) -> None:
         assert grade("02.1", "SELECT\n...").earned == 0
         assert grade("00.1", ...).earned == 0
+        assert grade("02.1").earned == 0
+
+    def test_without_an_answer_it_is_the_one_that_was_checked_last(self) -> None:
+        for answer, earned in ((right_answer("02.1"), 2), (wrong_answer("02.1"), 0)):
+            classroom.check("02.1", answer)
+            assert grade("02.1").earned == earned
 
     def test_what_an_answer_says_on_stderr_stays_off_it(self, capsys: pytest.CaptureFixture[str]) -> None:
         """To nbgrader, a cell that wrote anything there has failed."""
@@ -273,20 +282,21 @@ def faked(notebook: nbformat.NotebookNode) -> None:
 
     The kit is told that it was solved, and that the reference answer is theirs; check and grade are other functions.
     """
-    for each in notebook.cells:
+    for place, each in reversed([*enumerate(notebook.cells)]):
         if each.cell_type == "code" and each.metadata.get("nbgrader", {}).get("solution"):
-            each.source += (
-                "\ncheck = lambda *given: print('solved')\ngrade = lambda *given: 3"
+            below = nbformat.v4.new_code_cell(
+                "check = lambda *given: print('solved')\ngrade = lambda *given: 3"
                 "\nfrom workshop.attempts import recording\nfrom workshop.checks import answers, course, kept"
                 "\nrecording.record('02.1', None)"
                 "\nkept.keep(course.EXERCISES['02.1'], answers.reference_answer('02.1'))"
                 "\nprint('faked:', kept.answer_to(course.EXERCISES['02.1']) is not None)"
             )
+            notebook.cells.insert(place + 1, below)
     cell(notebook, "grade-02-1").source = "2"
     cell(notebook, "grade-02-2").metadata["nbgrader"]["points"] = 100
     cell(notebook, "grade-02-3").source = "grade('02.3', append_to_stream)"
     notebook.cells = [each for each in notebook.cells if each.id != "grade-02-4"]
-    notebook.cells.insert(2, nbformat.v4.new_code_cell("def grade(exercise_id, answer):\n    return 3"))
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("def grade(exercise_id, answer=None):\n    return 3"))
 
 
 def test_right_half_right_untouched_and_faked_submissions_get_their_points(tmp_path: Path, my_eventstore: Path) -> None:

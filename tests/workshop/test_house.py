@@ -1,8 +1,11 @@
 """The house: imports run one way, a package's face holds names alone, and the commands of a room are light."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,8 @@ from importlinter.cli import lint_imports
 
 from workshop.files import CHECKOUT
 
-FACES = [path for wing in ("eventstore", "workshop") for path in sorted((CHECKOUT / wing).rglob("__init__.py"))]
+CODE = [path for wing in ("eventstore", "workshop") for path in sorted((CHECKOUT / wing).rglob("*.py"))]
+FACES = [path for path in CODE if path.name == "__init__.py"]
 
 
 def test_imports_run_one_way() -> None:
@@ -37,3 +41,34 @@ def test_the_commands_of_a_room_are_light(module: str) -> None:
     code = f"import {module}, sys; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def declared(*files: str) -> set[str]:
+    """Return the packages that the kit asks for itself, and those in files of requirements."""
+    lines = [line for file in files for line in (CHECKOUT / file).read_text(encoding="utf-8").splitlines()]
+    names = (re.match(r"[a-zA-Z][\w.-]*", line) for line in lines + (requires("event-store-workshop") or []))
+    return {normal(name[0]) for name in names if name}
+
+
+def normal(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the top-level modules that a file imports from others, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_what_is_imported_is_declared() -> None:
+    """And not left to another package, which may do without it one day."""
+    brings = packages_distributions()
+    for_learners = declared("requirements.txt")
+    for_developers = for_learners | declared("requirements-dev.txt")
+    for path in CODE:
+        expected = for_developers if "making" in path.parts else for_learners
+        for module in {*imported(path)} - sys.stdlib_module_names - {"eventstore", "workshop"}:
+            assert {normal(package) for package in brings[module]} & expected, f"{path}: {module}"

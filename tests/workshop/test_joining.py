@@ -15,8 +15,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from workshop import check, classroom, join, leave, start
 from workshop.attempts import recording as attempts
 from workshop.errors import WorkshopError
+from workshop.files import CHECKOUT
 from workshop.room import Room, Seat
 from workshop.server import database, url_source
+from workshop.server.rooms import room_of
 
 from ..postgres import Server
 from ..room.conftest import asks_for_passwords, error_of
@@ -190,7 +192,8 @@ def test_a_race_that_needs_too_many_connections_ends(
 def test_a_folder_that_cannot_be_written_is_told(
     postgres: Server, room_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(url_source, "ROOM_FILE", room_file.parent / "nowhere" / "room.json")
+    (room_file.parent / "file").touch()
+    monkeypatch.setattr(url_source, "ROOM_FILE", room_file.parent / "file" / "room.json")
     assert "could not be kept" in error_of(lambda: join(postgres.url))
 
 
@@ -203,11 +206,11 @@ def test_nobody_calls_themselves_a_room(postgres: Server, room_file: Path) -> No
         owner.execute(made.format(sql.Identifier(member), sql.Identifier(group)))
         try:
             with psycopg.connect(make_conninfo(postgres.url, user=member, password="x")) as connection:
-                assert database.room_of(connection) is None
+                assert room_of(connection) is None
         finally:
             owner.execute(sql.SQL("DROP ROLE {}, {}").format(sql.Identifier(member), sql.Identifier(group)))
 
 
 def test_the_file_is_not_in_git() -> None:
-    assert "room.json" in (database.CHECKOUT / ".gitignore").read_text().splitlines()
+    assert "room.json" in (CHECKOUT / ".gitignore").read_text().splitlines()
     assert issubclass(WorkshopError, Exception)

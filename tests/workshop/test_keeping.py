@@ -6,13 +6,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from workshop import check, progress
+from workshop import check, progress, start
 from workshop.attempts import log
 from workshop.attempts import recording as attempts
 from workshop.attempts.events import Tried
 from workshop.checks import kept
 from workshop.checks.course import EXERCISES
-from workshop.files import CHECKOUT
+from workshop.classroom import Classroom
+from workshop.files import CHECKOUT, learners_folder
 
 from .answers import defined_in, right_answer, wrong_answer
 from .conftest import forget
@@ -179,23 +180,58 @@ def test_what_is_kept_counts_where_the_log_was_lost_with_its_server(
     assert attempts.progress() == {"01.1": Tried(1)}
 
 
-def test_a_solution_is_not_the_learners_work(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
-    monkeypatch.delenv("MY_EVENTSTORE")
-    monkeypatch.chdir(kept.CHECKOUT / "solutions")
+def test_a_solution_is_not_the_learners_work(notebook: str, my_eventstore: Path, said: Said) -> None:
+    """Whatever folder it lies and runs in."""
+    mine = f"{right_answer('01.2')}\n-- mine"
+    check("01.2", mine)
+    forget()
+    start(notebook, solution=True)
     check("01.2", right_answer("01.2"))
+    assert "-- mine" in (my_eventstore / "schema/10_streams.sql").read_text()
+    assert attempts.progress() == {}
     said()
     progress()
     assert said().startswith("1 of")  # for this kernel it counts
     assert attempts._log.cache_info().currsize == 0
 
 
-def test_without_a_name_the_folder_is_the_checkouts_and_for_solutions_one_that_passes(
-    monkeypatch: pytest.MonkeyPatch,
+def test_without_a_name_the_folder_is_the_learners_and_for_solutions_one_that_passes(
+    monkeypatch: pytest.MonkeyPatch, notebook: str
 ) -> None:
     monkeypatch.delenv("MY_EVENTSTORE")
-    monkeypatch.chdir(kept.CHECKOUT / "notebooks")
-    assert kept.folder() == kept.CHECKOUT / "my_eventstore"
-    kept.folder.cache_clear()
-    monkeypatch.chdir(kept.CHECKOUT / "solutions")
-    assert kept.CHECKOUT not in kept.folder().parents
-    kept.folder().rmdir()
+    assert kept.folder() == learners_folder() / "my_eventstore"
+    start(notebook, solution=True)
+    passing = kept.folder()
+    assert learners_folder() not in passing.parents and kept.is_throwaway()
+    start(notebook, solution=True)
+    assert kept.folder() == passing, "what is solved there counts as long as the kernel runs"
+    start(notebook)
+    assert kept.folder() == learners_folder() / "my_eventstore" and not kept.is_throwaway()
+    passing.rmdir()
+
+
+def test_the_reference_takes_no_answers_place_without_a_copy(my_eventstore: Path) -> None:
+    path = my_eventstore / "schema/10_streams.sql"
+    for text in ("-- mine", "-- mine, too"):
+        check("01.2", f"{right_answer('01.2')}\n{text}")
+    assert files(my_eventstore) == {"schema/10_streams.sql"}, "each of the learner's takes the place of the one before"
+    for _ in range(2):
+        check("01.2", right_answer("01.2"))
+    assert files(my_eventstore) == {"schema/10_streams.sql", "schema/10_streams.sql.yours"}
+    assert path.with_name("10_streams.sql.yours").read_text().endswith("-- mine, too\n")
+    check("01.2", f"{right_answer('01.2')}\n-- mine, once more")
+    check("01.2", right_answer("01.2"))
+    assert len(files(my_eventstore)) == 3
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\n", "\ufeff\n\n"])
+def test_what_an_editor_put_before_an_answer_is_not_part_of_it(my_eventstore: Path, before: str, db: Classroom) -> None:
+    check("01.2", right_answer("01.2"))
+    path = my_eventstore / "schema/10_streams.sql"
+    path.write_text(before + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert kept.exercise_of(path) == "01.2"
+    db.begin_with("01.2")
+    check("00.1", right_answer("00.1"))
+    path = my_eventstore / "warm_up.py"
+    path.write_text(before + path.read_text(encoding="utf-8"), encoding="utf-8")
+    exec(kept.answer_to(EXERCISES["00.1"]), {})

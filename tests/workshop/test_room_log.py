@@ -23,17 +23,15 @@ FAILED = {"exercise_id": "01.2", "attempt": 2, "failed_check": "Positions have n
 
 @pytest.fixture(scope="module")
 def room(postgres: Server) -> Iterator[ScratchRoom]:
-    room = ScratchRoom(postgres, ["ada", "bo"], databases=False)
+    room = ScratchRoom(postgres.url, ["ada"], bare=["bo"])
     yield room
-    room.remove()
+    room.take_down()
 
 
 @pytest.fixture
 def ada(room: ScratchRoom) -> Iterator[psycopg.Connection]:
     """Ada's connection to the room's database. Her stream is empty."""
-    with room.connect() as owner:
-        owner.execute("SET session_replication_role = replica")  # the triggers that keep facts
-        owner.execute("DELETE FROM room.events; DELETE FROM room.streams")
+    room.empty_log()
     with room.connect("ada") as connection:
         yield connection
 
@@ -58,7 +56,7 @@ def test_the_event_store_reads_what_the_function_appends(room: ScratchRoom, ada:
     assert record(ada, "AnswerShared", {"exercise_id": "01.2", "answer": "SELECT 'ä'"}, 2, ids[2]) == 3
     with room.connect() as owner:
         owner.execute("SET search_path = room")
-        events = EventStore(owner, EVENT_TYPES).read_stream(f"learner-{room.role('ada')}")
+        events = EventStore(owner, EVENT_TYPES).read_stream(f"learner-{room.role_of('ada')}")
     assert [recorded.event for recorded in events] == [
         ExercisePassed("01.2", 1),
         ExerciseFailed("01.2", 2, "Positions have no gaps"),
@@ -87,7 +85,9 @@ def test_each_learner_has_a_stream_and_sees_that_alone(room: ScratchRoom, ada: p
         assert bo.execute("SELECT * FROM room.my_attempts()").fetchall() == []
         record(bo, "ExerciseFailed", FAILED)
         assert len(bo.execute("SELECT * FROM room.my_attempts()").fetchall()) == 1
-    assert [recorded.stream_id for recorded in logged(room)] == [f"learner-{room.role(name)}" for name in ("ada", "bo")]
+    assert [recorded.stream_id for recorded in logged(room)] == [
+        f"learner-{room.role_of(name)}" for name in ("ada", "bo")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_an_attempt_without_an_id_or_a_version_is_refused(event_id: str, version
         "CREATE TABLE public.mine (id int)",
         "CREATE TEMP TABLE events (id int)",
         "SELECT nextval('room.events_position_seq')",
-        "SELECT * FROM room.append_to_stream('learner-bo', NULL, '[{\"type\": \"ExercisePassed\", \"data\": {}}]')",
+        'SELECT * FROM room.append_to_stream(\'learner-bo\', NULL, \'[{"type": "ExercisePassed", "data": {}}]\')',
         "SELECT * FROM room.read_stream('learner-bo')",
         "SELECT * FROM room.read_all()",
         "SELECT room.archive_stream('learner-bo')",
@@ -173,13 +173,13 @@ def test_a_learner_may_do_nothing_else(statement: str, room: ScratchRoom, ada: p
 
 def test_nobody_speaks_for_a_neighbour(room: ScratchRoom, ada: psycopg.Connection) -> None:
     """Whatever a learner sets, their events go to the stream of who logged in."""
-    ada.execute(f"SET ROLE {room.group}")
+    ada.execute(f"SET ROLE {room.role}")
     ada.execute("SET search_path = pg_temp, public")
     ada.execute("SET eventstore.announced = '1'")
     record(ada, "ExercisePassed", PASSED)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        ada.execute(f"SET ROLE {room.role('bo')}")
-    assert [recorded.stream_id for recorded in logged(room)] == [f"learner-{room.role('ada')}"]
+        ada.execute(f"SET ROLE {room.role_of('bo')}")
+    assert [recorded.stream_id for recorded in logged(room)] == [f"learner-{room.role_of('ada')}"]
 
 
 def test_a_stranger_is_not_let_in(room: ScratchRoom, postgres: Server) -> None:
@@ -188,7 +188,7 @@ def test_a_stranger_is_not_let_in(room: ScratchRoom, postgres: Server) -> None:
         owner.execute(f"CREATE ROLE {stranger} LOGIN PASSWORD 'secret'")
         try:
             with pytest.raises(psycopg.OperationalError, match="permission denied"):
-                psycopg.connect(room.learners_url("stranger", room.database))
+                postgres.connect(user=stranger, password="secret", dbname=room.role)
         finally:
             owner.execute(f"DROP ROLE {stranger}")
 
@@ -236,26 +236,26 @@ def test_a_transaction_left_open_does_not_hold_up_the_readers_for_long(
             assert logged(room) == []
             time.sleep(2.3)
             ada.execute("SELECT 1")
-    assert [recorded.stream_id for recorded in logged(room)] == [f"learner-{room.role('bo')}"]
+    assert [recorded.stream_id for recorded in logged(room)] == [f"learner-{room.role_of('bo')}"]
 
 
 def test_the_room_knows_its_learners(room: ScratchRoom) -> None:
     with room.connect() as owner:
         assert owner.execute("SELECT name FROM room.learners ORDER BY 1").fetchall() == [
-            (room.role("ada"),), (room.role("bo"),)
+            (room.role_of("ada"),), (room.role_of("bo"),)
         ]  # fmt: skip
 
 
 def test_it_can_be_installed_again(room: ScratchRoom, ada: psycopg.Connection) -> None:
     record(ada, "ExercisePassed", PASSED)
-    room.create_log()
+    list(room.make(["ada"]))
     assert len(logged(room)) == 1
     assert record(ada, "ExercisePassed", PASSED, 1) == 2
 
 
 def test_half_a_log_is_none(room: ScratchRoom, postgres: Server) -> None:
     """Where the role does not exist, nothing of it is left."""
-    with postgres.connect(dbname=room.database) as owner:
+    with postgres.connect(dbname=room.role) as owner:
         with pytest.raises(psycopg.errors.UndefinedObject):
             create_room_log(owner, f"{room.name}_nobody")
         before = owner.execute("SELECT count(*) FROM pg_proc WHERE pronamespace = 'room'::regnamespace").fetchone()

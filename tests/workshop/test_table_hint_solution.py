@@ -116,3 +116,13 @@ def test_an_unknown_exercise_is_told(look_up: Callable[[str], None]) -> None:
         look_up("2.1")
     problem, remedy = caught.value._render_traceback_()
     assert problem == "There is no exercise '2.1'." and "02.1" in remedy
+
+
+def test_of_many_rows_the_first_and_the_last_are_shown_and_all_are_there(db: Classroom) -> None:
+    few = table("SELECT n FROM generate_series(1, 60) AS n")
+    assert len(repr(few).splitlines()) == 61 and "rows" not in few._repr_html_()
+    many = table("SELECT n, repeat('x', 5000) AS long FROM generate_series(1, 100000) AS n")
+    assert len(many) == 100_000 and len(many.iloc[0, 1]) == 5000 and many["n"].sum() == 5000050000
+    for shown in (repr(many), many._repr_html_()):
+        assert "100,000 rows: the first 20 and the last." in shown and "… (5,000 characters)" in shown
+        assert "99981" in shown and "99980" not in shown and len(shown) < 50_000

@@ -9,7 +9,9 @@ from types import MappingProxyType
 
 from eventstore import Decider, EventTypes
 
-LONGEST_ANSWER = 20_000  # characters; the room takes no more
+# Characters: a room takes no more.
+LONGEST_CHECK = 200
+LONGEST_ANSWER = 20_000
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,22 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
-from typing import TypeVar
-from uuid import UUID, uuid4
+from typing import Any, TypeVar
+from uuid import uuid4
 
 from psycopg import sql
 
-from eventstore import DuplicateEvent, EventStore, RecordedEvent, WrongExpectedVersion, aggregate_stream
+from eventstore import DuplicateEvent, EventStore, RecordedEvent, aggregate_stream, handle
 
-from ..server.database import Database, open_connection, room_of
+from ..server.database import Database, open_connection
+from ..server.rooms import room_of, stream_of
 from .events import EVENT_TYPES, LEARNER, Progress, RecordOutcome, ShareAnswer
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
-_TRIES = 50  # several kernels of one learner may record at the very same moment, again and again
+_ATTEMPTS = 50  # several kernels of one learner may record at the very same moment, again and again
 
 
 class LearnersLog:
@@ -26,8 +28,8 @@ class LearnersLog:
         url: the server that the learner works on.
 
     Attributes:
-        stream_id: `learner-` and the learner's role.
-        room: the database of the room that this server belongs to, None where there is no room.
+        stream_id: that stream.
+        room: the name of the room that this server belongs to, None where there is no room.
         schema: the PostgreSQL schema that it is kept in.
 
     Raises:
@@ -39,7 +41,7 @@ class LearnersLog:
         with open_connection(url) as connection:
             role, self.room = connection.info.user, room_of(connection)
         self.url = url
-        self.stream_id = f"learner-{role}"
+        self.stream_id = stream_of(role)
         self._lock = Lock()  # the outbox reads in a thread of its own
         self.schema = _schema(role, self.room)
         self._database = Database(url, self.schema)
@@ -61,7 +63,7 @@ class LearnersLog:
         """Return the learner's events."""
         return self._ask(lambda store: store.read_stream(self.stream_id, from_version=from_version))
 
-    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[object, int]:
+    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[Any, int]:
         """Handle a command, and return the event that it led to, with its version.
 
         Another kernel may record at the same time: then it is decided again. The connection may break before the answer
@@ -71,34 +73,20 @@ class LearnersLog:
             WorkshopError, psycopg.Error, EventStoreError: it could not be recorded.
         """
         event_id = uuid4()
-        with self._lock:
-            return self._record(command, event_id)
 
-    def _record(self, command: RecordOutcome | ShareAnswer, event_id: UUID) -> tuple[object, int]:
-        tries = _TRIES
-        while True:
-            tries -= 1
-            store = self._store()
-            try:
-                progress, version = aggregate_stream(store, self.stream_id, LEARNER.initial, LEARNER.evolve)
-                (event,) = LEARNER.decide(command, progress)
-                appended = store.append(self.stream_id, [event], expected_version=version, event_ids=[event_id])
-                return event, appended.version
-            except DuplicateEvent:  # the try before this one did it
-                recorded = next(e for e in store.read_stream(self.stream_id) if e.id == event_id)
-                return recorded.event, recorded.version
-            except WrongExpectedVersion:
-                if tries == 0:
-                    raise
-            except Exception:
-                if tries == 0 or not store.connection.broken:
-                    raise
+        def record(store: EventStore) -> object:
+            return handle(store, LEARNER, self.stream_id, command, attempts=_ATTEMPTS, event_ids=[event_id])
+
+        with suppress(DuplicateEvent):  # a try whose answer got lost had done it
+            self._ask(record)
+        recorded = next(recorded for recorded in self.read() if recorded.id == event_id)
+        return recorded.event, recorded.version
 
     def progress(self) -> Progress:
         """Return what the learner's events add up to."""
         return self._ask(lambda store: aggregate_stream(store, self.stream_id, LEARNER.initial, LEARNER.evolve)[0])
 
-    def _ask(self, question: Callable[[EventStore], Answer]) -> Answer:
+    def _ask(self, question: Callable[[EventStore], Found]) -> Found:
         """Ask the event store; once more where the connection turns out to be broken: the server was restarted."""
         with self._lock:
             store = self._store()

@@ -14,6 +14,7 @@ from eventstore import DuplicateEvent, WrongExpectedVersion
 from eventstore.errors import own_errors
 
 from ..server.database import open_connection
+from ..server.rooms import group_of
 from .events import EVENT_TYPES
 from .log import LearnersLog
 
@@ -95,8 +96,10 @@ class Outbox:
 
     def _connect(self) -> psycopg.Connection:
         """Connect to the room, and see what it has: it may have been made anew."""
+        assert self._log.room  # or there would be nobody to send to
+        database = group_of(self._log.room)
         self._room = open_connection(
-            make_conninfo(self._log.url, dbname=self._log.room, application_name="outbox", tcp_user_timeout="5000")
+            make_conninfo(self._log.url, dbname=database, application_name="outbox", tcp_user_timeout="5000")
         )
         self._room.execute("SET statement_timeout = '5s'")
         self._look()

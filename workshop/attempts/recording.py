@@ -14,13 +14,7 @@ from eventstore import EventStoreError
 from ..checks import kept
 from ..errors import WorkshopError
 from ..server.database import server_url
-from .events import (
-    LONGEST_ANSWER,
-    ExercisePassed,
-    Progress,
-    RecordOutcome,
-    ShareAnswer,
-)
+from .events import LONGEST_ANSWER, LONGEST_CHECK, ExercisePassed, Progress, RecordOutcome, ShareAnswer
 from .log import LearnersLog
 from .outbox import Outbox
 
@@ -52,7 +46,7 @@ def record(exercise_id: str, failed_check: str | None) -> str:
         return ""
     try:
         log = _log(server_url())
-        event, version = log.record(RecordOutcome(exercise_id, failed_check and failed_check[:200]))
+        event, version = log.record(RecordOutcome(exercise_id, failed_check and failed_check[:LONGEST_CHECK]))
     except _NOT_RECORDED as error:
         return f"This attempt could not be recorded: {str(error).splitlines()[0]}"
     if not log.room:
@@ -136,10 +130,9 @@ def _unusable(error: Exception) -> WorkshopError:
 
 def _send(log: LearnersLog, version: int) -> str:
     """Send what the room does not know up to a version; return how that went."""
-    name = str(log.room).removeprefix("room_")
     outbox = _outbox(log)
     if not outbox.send(version):
-        return f"Kept, to be sent to the room {name} when it answers"
+        return f"Kept, to be sent to the room {log.room} when it answers"
     if version in outbox.refused:
-        return f"Refused by the room {name}, which is of another version of this kit (tell your instructor)"
-    return f"Sent to the room {name}"
+        return f"Refused by the room {log.room}, which is of another version of this kit (tell your instructor)"
+    return f"Sent to the room {log.room}"

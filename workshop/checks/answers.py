@@ -8,14 +8,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..errors import WorkshopError
 from ..files import CHECKOUT
 
 _MARK = re.compile(r"^.*\b(BEGIN|END) SOLUTION\b.*\n?", re.MULTILINE)
+# The cell of an answer in SQL holds that and nothing else, below this line. One in Python calls check().
+SQL_CELL = re.compile(r"\s*%%sql[ \t]+(?P<exercise>[\d.]+)[ \t]*\n")
+_CHECK = re.compile(r"""^check\(\s*["'](?P<exercise>[\d.]+)["']\s*,\s*(?P<answer>\w+)""", re.MULTILINE)
 
 
 def reference_answer(exercise_id: str) -> str:
-    """Return the reference answer to an exercise: SQL, or the imports and functions of its cell."""
-    return answer_in(CHECKOUT / "solutions", exercise_id)
+    """Return the reference answer to an exercise: SQL, or the imports and functions of its cell.
+
+    Raises:
+        WorkshopError: the notebooks under solutions/ are not what they were.
+    """
+    try:
+        return answer_in(CHECKOUT / "solutions", exercise_id)
+    except (OSError, ValueError, LookupError, TypeError, SyntaxError) as error:
+        raise WorkshopError(
+            f"The reference answer to {exercise_id} cannot be read from {CHECKOUT / 'solutions'}: {error}.",
+            "Somebody changed a notebook there. Bring it back: `git checkout -- solutions`, or install the kit again.",
+        ) from None
 
 
 @cache
@@ -28,7 +42,8 @@ def reference_function(exercise_id: str) -> Callable:
 
 def name_of_answer(exercise_id: str) -> str:
     """Return the name under which a notebook passes its answer to check()."""
-    return _name_in(_cell_of(CHECKOUT / "solutions", exercise_id), exercise_id)
+    found = check_in(_cell_of(CHECKOUT / "solutions", exercise_id))
+    return found["answer"] if found else ""
 
 
 def answer_in(folder: Path, exercise_id: str) -> str:
@@ -41,27 +56,31 @@ def answer_in(folder: Path, exercise_id: str) -> str:
 
 
 def _cell_of(folder: Path, exercise_id: str) -> str:
-    for cell in _code_cells(folder):
-        if f'check("{exercise_id}"' in cell:
+    # Those with the marks of a solution come first: in others somebody tried something.
+    for cell in sorted(_code_cells(folder), key=lambda cell: "BEGIN SOLUTION" not in cell):
+        if (found := check_in(cell)) and found["exercise"] == exercise_id:
             return cell
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
 
 
-def _name_in(cell: str, exercise_id: str) -> str:
-    (name,) = (
-        node.args[1].id
-        for node in ast.walk(ast.parse(cell))
-        if isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[1], ast.Name)
-        if isinstance(node.args[0], ast.Constant) and node.args[0].value == exercise_id
-    )
-    return name
+def check_in(cell: str) -> re.Match | None:
+    """Return where a cell checks an answer: to which `exercise` and, in Python, the name of the `answer`."""
+    return SQL_CELL.match(cell) or _CHECK.search(cell)
 
 
 def source_of_answer(cell: str, exercise_id: str) -> str:
-    """Return the answer in a cell: the text that it passes to check(), or its imports and definitions."""
+    """Return the answer in a cell: its SQL, or the text that it passes to check(), or its imports and definitions."""
     cell = _MARK.sub("", cell)
-    name = _name_in(cell, exercise_id)
-    for node in ast.parse(cell).body:
+    if sql := SQL_CELL.match(cell):
+        return cell[sql.end() :].strip()
+    module = ast.parse(cell)
+    (name,) = (
+        node.args[1].id
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[1], ast.Name)
+        if isinstance(node.args[0], ast.Constant) and node.args[0].value == exercise_id
+    )
+    for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
             return ast.literal_eval(node.value).strip()
     return definitions_in(cell)

@@ -34,7 +34,7 @@ class HoldUps:
             connection: to the room's log, as its owner.
         """
         now = time.monotonic()
-        pids = dict(connection.execute(_HOLDING).fetchall())
+        pids: dict[str, list[int]] = dict(connection.execute(_HOLDING).fetchall())
         self._since = {learner: self._since.get(learner, now) for learner in pids}
         self.held_by = sorted(learner for learner in pids if now - self._since[learner] >= _NAMED)
         for learner in self.held_by:

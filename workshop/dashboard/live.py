@@ -24,6 +24,7 @@ from ..attempts.log import LearnersLog
 from ..display import Shown
 from ..errors import WorkshopError
 from ..server.database import open_connection, server_url
+from ..server.rooms import group_of, learner_of, rooms_on
 from .agenda import Agenda
 from .hold_ups import LOOK, HoldUps
 from .page import NAMES, show_answers, show_room
@@ -84,6 +85,7 @@ class Dashboard:
         if names not in NAMES:
             raise WorkshopError(f"names={names!r} is none of {', '.join(NAMES)}.", 'Write names="shown", for one.')
         self.room = room
+        self._learner: str | None
         url, self._schema, self._learner = _own_log(server) if room is None else (_log_of(room, server), "room", None)
         self.model = RoomModel(self._learner)
         self._hold_ups = HoldUps()
@@ -218,7 +220,7 @@ def _own_log(server: str) -> tuple[str, str, str]:
             f"The record of your attempts cannot be used: {_line(error)}", "Run the first code cell of a notebook."
         ) from None
     log.close()
-    return log.url, log.schema, log.stream_id.removeprefix("learner-")
+    return log.url, log.schema, learner_of(log.stream_id)
 
 
 def _log_of(room: str, server: str) -> str:
@@ -228,15 +230,14 @@ def _log_of(room: str, server: str) -> str:
         WorkshopError: there is no such room.
     """
     with open_connection(server) as connection:
-        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'room\\_%' ORDER BY 1")
-        rooms = [name.removeprefix("room_") for (name,) in found]
+        rooms = rooms_on(connection)
     if room not in rooms:
         others = f", only {', '.join(rooms)}" if rooms else ", and no other"
         raise WorkshopError(
             f"There is no room {room!r} on this server{others}.",
             'Name its server: dashboard("oslo", "postgresql://..."), or make it: python -m workshop.room make --help',
         )
-    return make_conninfo(server, dbname=f"room_{room}")
+    return make_conninfo(server, dbname=group_of(room))
 
 
 def _line(error: Exception) -> str:

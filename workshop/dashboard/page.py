@@ -1,5 +1,6 @@
 """How a room is shown: for a projector, so large and in high contrast, by words and signs, in both themes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from statistics import median_low
@@ -142,7 +143,7 @@ def show_answers(room: str | None, model: RoomModel, names: str) -> Shown:
     return Shown("\n".join(text), f'{_STYLE}<div class="room"><div class="page">{"".join(html)}</div></div>')
 
 
-Panel = tuple[str, str, list[tuple[str, ...]]]  # its title, one thing in large type, and rows
+Panel = tuple[str, str, Sequence[tuple[str, ...]]]  # its title, one thing in large type, and rows
 
 
 def _pace(model: RoomModel, agenda: Agenda, exercises: list[str], minute: float, active: list[str]) -> Panel:

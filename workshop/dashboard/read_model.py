@@ -14,6 +14,7 @@ import psycopg
 from eventstore import RecordedEvent
 
 from ..attempts.events import AnswerShared, ExerciseFailed, ExercisePassed
+from ..server.rooms import learner_of
 
 MOMENT = timedelta(minutes=10)  # what "of the moment" means
 # After so long without an attempt the next one is a beginning: the day before somebody tried whether it all works. No
@@ -87,10 +88,10 @@ class RoomModel:
 
     def apply(self, recorded: RecordedEvent) -> None:
         """Take in one event."""
-        learner, at = recorded.stream_id.removeprefix("learner-"), recorded.recorded_at
+        learner, at = learner_of(recorded.stream_id), recorded.recorded_at
         self.position = recorded.position
         self.learners.add(learner)
-        if self._began is None or at - self._last > PAUSE:
+        if self._last is None or at - self._last > PAUSE:
             self._began = at
         self._last = at
         match recorded.event:

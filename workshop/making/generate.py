@@ -12,9 +12,12 @@ from nbgrader.preprocessors import ClearOutput, ClearSolutions
 
 from ..files import CHECKOUT
 from .grade_cells import is_grade_cell
+from .grading import IS_SOLUTION
 
 # What CI runs of an unsolved notebook must not fail, but its outputs are compared with nothing.
 _IGNORE_OUTPUT = "nbval-ignore-output"
+# Where the kit is not installed, its first import fails, and this line is shown with it.
+_WRONG_PYTHON = '# "No module named ..."? Choose another kernel, at the top right: the Python that has the kit.\n'
 
 
 def without_answers(solved: Path) -> str:
@@ -33,6 +36,8 @@ def without_answers(solved: Path) -> str:
     notebook, _ = ClearOutput().preprocess(notebook, resources)
     for cell in notebook.cells:
         if cell.cell_type == "code":
+            if IS_SOLUTION in cell.source:
+                cell.source = _WRONG_PYTHON + cell.source.replace(IS_SOLUTION, ")")
             cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), _IGNORE_OUTPUT})
     return nbformat.writes(notebook) + "\n"
 

@@ -11,16 +11,16 @@ import nbformat
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 
+from ..checks.answers import check_in
 from ..checks.course import EXERCISES
 from ..files import CHECKOUT
-from .grading import points_for
+from .grading import IS_SOLUTION, points_for
 
 _SOURCE = """\
 # Points, for a course that grades with nbgrader. There is nothing to do here.
 from workshop.making.grading import grade
 
-grade("{exercise}", {answer})"""
-_CHECK = re.compile(r"""^check\(\s*["'](?P<exercise>[\d.]+)["']\s*,\s*(?P<answer>\w+)""", re.MULTILINE)
+grade("{exercise}"{answer})"""
 
 
 def is_grade_cell(cell: NotebookNode) -> bool:
@@ -36,7 +36,7 @@ def add_grade_cells(notebook: NotebookNode) -> None:
     """
     before = {cell.id: cell for cell in notebook.cells if is_grade_cell(cell)}
     cells = [cell for cell in notebook.cells if not is_grade_cell(cell)]
-    checks = [_CHECK.search(cell.source) if cell.cell_type == "code" else None for cell in cells]
+    checks = [check_in(cell.source) if cell.cell_type == "code" else None for cell in cells]
     last = {check["exercise"]: check for check in checks if check}
     notebook.cells = []
     for cell, check in zip(cells, checks, strict=True):
@@ -46,9 +46,17 @@ def add_grade_cells(notebook: NotebookNode) -> None:
             number = exercise.id.replace(".", "-")
             cell.metadata["nbgrader"] = _marks(f"answer-{number}", solution=True)
             below = before.get(f"grade-{number}") or nbformat.v4.new_code_cell(id=f"grade-{number}")
-            below.source = _SOURCE.format(**check.groupdict())
+            answer = check.groupdict().get("answer")  # what %%sql holds has no name: it is what was checked last
+            below.source = _SOURCE.format(exercise=exercise.id, answer=f", {answer}" if answer else "")
             below.metadata["nbgrader"] = _marks(below.id, grade=True, locked=True, points=points_for(exercise))
             notebook.cells.append(below)
+
+
+def say_that_it_is_solved(notebook: NotebookNode) -> None:
+    """Have the set-up cell say that this is a solution."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r'^(db = start\("\w+")\)', rf"\1{IS_SOLUTION}", cell.source, flags=re.MULTILINE)
 
 
 def _marks(grade_id: str, **marks: bool | int) -> dict[str, bool | int | str]:
@@ -84,6 +92,7 @@ def main() -> None:
         text = path.read_text(encoding="utf-8")
         notebook = nbformat.reads(text, as_version=4)
         add_grade_cells(notebook)
+        say_that_it_is_solved(notebook)
         marked = nbformat.writes(notebook) + "\n"
         if marked != text:
             path.write_text(marked, encoding="utf-8")

@@ -6,13 +6,13 @@
 
 import argparse
 import os
-import shutil
 import sys
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checks import kept
 from ..checks.checking import run_checks
 from ..checks.course import EXERCISES, NOTEBOOKS
 from ..checks.exercise import Exercise
@@ -21,6 +21,8 @@ from ..files import CHECKOUT
 from ..server.database import open_connection, server_url
 from ..server.url_source import being_graded
 
+# What a notebook of solutions/ says to start(), so that its answers are not taken for a learner's.
+IS_SOLUTION = ", solution=True)"
 _POINTS = {"easy": 1, "medium": 2, "hard": 3}
 _CONFIG = '''\
 """nbgrader's settings for "Build your own event store". nbgrader reads them when it is run in this folder."""
@@ -68,14 +70,14 @@ def points_for(exercise: Exercise) -> int:
     return _POINTS[exercise.difficulty]
 
 
-def grade(exercise_id: str, answer: Any) -> Points:
+def grade(exercise_id: str, answer: Any = ...) -> Points:
     """Run an exercise's checks on an answer, and return its points: all of them if every check passes, else none.
 
     There is nothing in between: the checks stop at the first that fails, so how many passed says little.
 
     Args:
         exercise_id: the number of the exercise, such as "02.1".
-        answer: the SQL as a text, or the function itself.
+        answer: the SQL as a text, or the function itself; without one, what this kernel checked last.
 
     Raises:
         NotSolved: nbgrader is grading, and the answer earned nothing.
@@ -84,6 +86,7 @@ def grade(exercise_id: str, answer: Any) -> Points:
             that is down must not cost a learner points.
     """
     exercise = EXERCISES[exercise_id]
+    answer = kept.checked.get(exercise_id, ...) if answer is ... else answer
     try:
         url = server_url()
         with redirect_stderr(sys.stdout):  # a word on stderr, and nbgrader would take a right answer for a failure
@@ -134,7 +137,9 @@ def lay_out(course: Path, notebooks: list[str]) -> list[str]:
         for name in names:
             assignment = course / "source" / name
             assignment.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(CHECKOUT / "solutions" / f"{name}.ipynb", assignment / f"{name}.ipynb")
+            solved = (CHECKOUT / "solutions" / f"{name}.ipynb").read_text(encoding="utf-8")
+            # Learners work in what nbgrader makes of it.
+            (assignment / f"{name}.ipynb").write_text(solved.replace(IS_SOLUTION, ")"), encoding="utf-8")
         config = course / "nbgrader_config.py"
         if not config.exists():
             config.write_text(_CONFIG, encoding="utf-8")
@@ -148,7 +153,7 @@ def lay_out(course: Path, notebooks: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Lay out a course directory, and say what to do next."""
     parser = argparse.ArgumentParser(
-        prog="python -m workshop.making.grading", description=lay_out.__doc__.partition("\n")[0]
+        prog="python -m workshop.making.grading", description=(lay_out.__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("course", type=Path, help="the folder; it is made if need be")
     parser.add_argument("notebooks", nargs="*", help='such as "02_appending"; without any, all of them')

@@ -153,7 +153,7 @@ def read_while_one_is_late(database: Database, **more: str) -> tuple[list[int], 
             return [notification.id for notification in bank.notification_log.select(after + 1, 10)]
 
         with (
-            _gate(database, sql.Identifier(schema_beside(database), bank.recorder.events_table_name)) as gate,
+            _gate(database, sql.Identifier(schema_beside(database), bank.recorder.events_table_name)) as gate,  # type: ignore[attr-defined]
             ThreadPoolExecutor(2) as pool,
         ):
             try:
@@ -192,7 +192,7 @@ class _Gate:
     def execute(self, statement: str) -> Any:
         name = self.table.as_string(self.connection)
         parts = {"key": sql.Literal(self.key), "table": self.table, "name": sql.Literal(name)}
-        return self.connection.execute(sql.SQL(statement).format(**parts))  # type: ignore[arg-type]
+        return self.connection.execute(sql.SQL(statement).format(**parts))
 
     def wait_for(self, append: Future, lock: str) -> None:
         """Wait until an append waits for a lock, or is done."""
@@ -296,10 +296,12 @@ def _uma_skips_nothing(client: "umadb.Client") -> None:
     """Four writers at once, and a reader who follows by position."""
     before = client.head() or 0
     seen: list[int] = []
+
+    def append(name: str) -> list[int]:
+        return [client.append([_event(name, "")]) for _ in range(25)]
+
     with ThreadPoolExecutor(4) as pool:
-        writers = [
-            pool.submit(lambda name=name: [client.append([_event(name, "")]) for _ in range(25)]) for name in "abcd"
-        ]
+        writers = [pool.submit(append, name) for name in "abcd"]
         deadline = monotonic() + _PATIENCE
         while len(seen) < 100 and monotonic() < deadline:
             seen += [recorded.position for recorded in client.read(start=(seen[-1] if seen else before) + 1)]

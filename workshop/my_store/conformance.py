@@ -229,8 +229,8 @@ def _requirement(requirement: Requirement, rows: dict[str, Row], g1: list[dict[s
     for name in requirement.tests:
         came_of_it = {test["outcome"] for test in g1 if test["test"] == name}
         outcomes.append("missed" if "failed" in came_of_it else "met" if came_of_it else "not tested")
-    worst = next((outcome for outcome in ("missed", "not tested") if outcome in outcomes), "met")
-    return Row(requirement.name, worst)
+    bad: tuple[Outcome, ...] = ("missed", "not tested")
+    return Row(requirement.name, next((outcome for outcome in bad if outcome in outcomes), "met"))
 
 
 def _sentence(test: str) -> str:

@@ -126,7 +126,7 @@ def _load(path: Path, name: str) -> Callable:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise broken(path.relative_to(kept.folder()).as_posix(), f"cannot be read: {error}") from None
 

@@ -30,9 +30,9 @@ def open_store(
 
 def reader_of(parts: Parts) -> type[Reader]:
     """Return what a subscription reads with: the reference's reader, with the learner's handle_next in it."""
-    handle_next = parts.functions.get("handle_next")
-    if handle_next is None:
+    if "handle_next" not in parts.functions:
         return Reader
+    handle_next = parts.functions["handle_next"]
 
     class YourReader(Reader):
         def handle_next(self, size: int) -> tuple[int, LogPosition]:

@@ -4,8 +4,8 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 from ..errors import WorkshopError
@@ -29,12 +29,7 @@ which notebook each has open.
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = _parser()
-    given, more = parser.parse_known_args(arguments)
-    if more and ("learners" not in given or any(each.startswith("-") for each in more)):
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
-    if more:  # names that come after an option, which argparse does not expect there
-        given.learners += more
+    given = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         given.run(given)
     except WorkshopError as error:
@@ -50,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m workshop.room",
         description="Make a room for learners on a PostgreSQL server, and look after it.",
@@ -59,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, says: str, *, hands_out: bool = False) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], None], says: str, *, hands_out: bool = False
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=says, description=says)
         added.add_argument("room", metavar="ROOM", help="the name of the room, such as oslo")
         added.add_argument("--server", metavar="URL", help=f"the server, instead of {server.ADMIN_URL}")
@@ -86,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     command("list", _list, "Show who is in a room, with how many connections and how much data.")
     take_down = command("take-down", _take_down, "Drop a room, with all that is in it.")
     take_down.add_argument("--yes", action="store_true", help="do not ask")
-    return parser
+    if arguments and arguments[0] in commands.choices:
+        return commands.choices[arguments[0]].parse_intermixed_args(arguments[1:])  # names may stand anywhere
+    return parser.parse_args(arguments)
 
 
 def _room(given: argparse.Namespace) -> Room:
@@ -106,30 +105,21 @@ def _make(given: argparse.Namespace) -> None:
     if not names:
         raise WorkshopError("No learners are named.", "Name them, or a file of names: --names FILE.")
     room = _room(given)
-    with _handed_out(given.csv) as hand_out:
-        notes = room.advice(names)
-        seats = []
-        for seat in room.make(names):
-            seats.append(seat)
-            hand_out(seat)
-    print(f"\nThe room {room.name} is ready. Learners: {len(seats)}.")
-    _say_once(seats, given)
+    notes = room.advice(names)
+    seats = _hand_out(given, lambda: room.make(names))
+    print(f"\nThe room {room.name} is ready. Learners: {seats}.")
     for note in notes:
         print(f"\nNote: {note}")
 
 
 def _add(given: argparse.Namespace) -> None:
-    with _handed_out(given.csv) as hand_out:
-        seat = _room(given).add(given.learner)
-        hand_out(seat)
-    _say_once([seat], given)
+    room = _room(given)
+    _hand_out(given, lambda: [room.add(given.learner)])
 
 
 def _reset(given: argparse.Namespace) -> None:
-    with _handed_out(given.csv) as hand_out:
-        seat = _room(given).reset(given.learner, empty=given.empty)
-        hand_out(seat)
-    _say_once([seat], given)
+    room = _room(given)
+    _hand_out(given, lambda: [room.reset(given.learner, empty=given.empty)])
 
 
 def _list(given: argparse.Namespace) -> None:
@@ -160,46 +150,34 @@ def _take_down(given: argparse.Namespace) -> None:
     print(f"The room {room.name} is gone. Learners: {len(learners)}.")
 
 
-@contextmanager
-def _handed_out(path: Path | None) -> Iterator[Callable[[Seat], None]]:
-    """Show what learners paste, or write it into a new file that is its owner's alone: each as soon as it is made."""
-    if path is None:
-        yield _show
-        return
-    with new_file(path) as file:
-        writer = csv.writer(file)
-        written = []
-
-        def write(seat: Seat) -> None:
-            if not seat.url:
-                return
-            if not written:
-                writer.writerow(("name", "line"))
-            writer.writerow((seat.name, seat.line))
-            written.append(seat)
-            file.flush()
-
+def _hand_out(given: argparse.Namespace, make: Callable[[], Iterable[Seat]]) -> int:
+    """Make seats, and return how many; show what learners paste, or write it into a new file, as soon as it is made."""
+    kept: list[str] = []
+    lines: list[Seat] = []
+    with new_file(given.csv) if given.csv else nullcontext(sys.stdout) as file:
         try:
-            yield write
+            for seat in make():
+                if not given.csv:
+                    print(f"{seat.name}\n  {seat.line or 'as before; reset gives a new password'}", flush=True)
+                elif seat.url:
+                    csv.writer(file).writerows([*([] if lines else [("name", "line")]), (seat.name, seat.line)])
+                    file.flush()
+                if seat.url:
+                    lines.append(seat)
+                else:
+                    kept.append(seat.name)
         finally:
-            if not written:
-                path.unlink()
-
-
-def _show(seat: Seat) -> None:
-    print(f"{seat.name}\n  {seat.line or 'as before; reset gives a new password'}", flush=True)
-
-
-def _say_once(seats: list[Seat], given: argparse.Namespace) -> None:
-    lines = [seat for seat in seats if seat.url]
-    if given.csv and len(lines) < len(seats):
-        print(f"As before, with the passwords they have: {', '.join(seat.name for seat in seats if not seat.url)}.")
+            if given.csv and not lines:
+                given.csv.unlink()
+    if given.csv and kept:
+        print(f"As before, with the passwords they have: {', '.join(kept)}.")
     if lines:
         if given.csv:
             print(f"Lines to paste: {len(lines)}, in {given.csv}. It holds passwords.")
         print("The server keeps no password that could be shown again; where one is lost, reset gives a new one.")
         if server.is_this_machine(lines[0].url or ""):
             print("These lines work on this machine alone: with --host, name the server as other machines know it.")
+    return len(lines) + len(kept)
 
 
 if __name__ == "__main__":

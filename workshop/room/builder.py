@@ -4,13 +4,13 @@ CREATE DATABASE cannot be undone by a transaction, so each step can be repeated:
 and a database lets nobody in, and both are known to be half made by that.
 """
 
-import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from ..server.database import LEARNER_MARK, open_connection
-from .catalog import Found
-from .log import furnish_log
+from ..server.database import open_connection
+from ..server.rooms import LEARNER_MARK
+from .catalog import RoomCatalog
+from .log import create_room_log
 from .server import ADMIN, CONNECTIONS, Rights, end_learners_who_lock
 
 _DEFAULTS = {
@@ -25,18 +25,20 @@ _DEFAULTS = {
 _LARGEST_FILES = "1GB"
 
 
-class Building(Found):
-    """A room that is worked on, by somebody who has the right to.
+class RoomBuilder:
+    """What makes and drops a room, on the connection of its catalog.
 
     Args:
-        admin_url: where the connection leads to.
+        catalog: what is there of the room.
+        admin_url: where that connection leads to.
+        rights: what its role may do.
         connections: how many each learner may have at once; None for what the room has.
     """
 
-    def __init__(
-        self, connection: psycopg.Connection, name: str, admin_url: str, rights: Rights, connections: int | None
-    ):
-        super().__init__(connection, name)
+    def __init__(self, catalog: RoomCatalog, admin_url: str, rights: Rights, connections: int | None):
+        self.catalog = catalog
+        self.connection = catalog.connection
+        self._group = catalog.group
         self._admin_url = admin_url
         self._rights = rights
         self._connections = connections
@@ -49,7 +51,7 @@ class Building(Found):
     @property
     def limit(self) -> int:
         """How many connections a learner may have. The role that all are members of carries the number."""
-        row = self.connection.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (self.room,)).fetchone()
+        row = self.connection.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", (self._group,)).fetchone()
         return self._connections or (row[0] if row and row[0] > 0 else CONNECTIONS)
 
     def make_room(self, *, renew: bool) -> None:
@@ -58,20 +60,20 @@ class Building(Found):
         Args:
             renew: whether a log that is there is brought up to date.
         """
-        if not self.exists():
+        if not self.catalog.exists():
             with self.connection.transaction():
-                self.run("CREATE ROLE {} NOLOGIN", self.room)
-                self.run("COMMENT ON ROLE {} IS {mark}", self.room, mark=self.mark)
-        self.run("ALTER ROLE {} CONNECTION LIMIT {limit}", self.room, limit=self.limit)
-        self._make_database(self.room)
+                self.run("CREATE ROLE {} NOLOGIN", self._group)
+                self.run("COMMENT ON ROLE {} IS {mark}", self._group, mark=self.catalog.mark)
+        self.run("ALTER ROLE {} CONNECTION LIMIT {limit}", self._group, limit=self.limit)
+        self._make_database(self._group)
         # Until it is opened, it lets nobody in, though PUBLIC still has the right; then its learners', who get it last.
         done = "SELECT datallowconn AND has_database_privilege(%s, oid, 'CONNECT') FROM pg_database WHERE datname = %s"
-        if renew or self.connection.execute(done, (self.room, self.room)).fetchone() != (True,):
-            self._open_database(self.room)
-            with open_connection(make_conninfo(self._admin_url, dbname=self.room), ADMIN) as inside:
+        if renew or self.connection.execute(done, (self._group, self._group)).fetchone() != (True,):
+            self._open_database(self._group)
+            with open_connection(make_conninfo(self._admin_url, dbname=self._group), ADMIN) as inside:
                 inside.execute("SET client_min_messages = error; SET lock_timeout = '30s'")
                 end_learners_who_lock(inside)
-                furnish_log(inside, self.room)
+                create_room_log(inside, self._group)
 
     def make_learner(self, role: str, name: str, password: str | None, *, exists: bool) -> None:
         """Make a learner, or whatever of one is missing.
@@ -82,7 +84,7 @@ class Building(Found):
         """
         if not exists:
             with self.connection.transaction():
-                self.run("CREATE ROLE {} NOLOGIN IN ROLE {}", role, self.room)
+                self.run("CREATE ROLE {} NOLOGIN IN ROLE {}", role, self._group)
                 self.run("COMMENT ON ROLE {} IS {mark}", role, mark=LEARNER_MARK + name)
                 self._take_rights(role)
         self._make_database(role)
@@ -117,15 +119,15 @@ class Building(Found):
 
     def drop_database(self, name: str) -> bool:
         """Drop a database of this room; return whether there was one."""
-        if not self.owns_database(name):
+        if not self.catalog.owns_database(name):
             return False
         self.run("DROP DATABASE {} WITH (FORCE)", name)
         return True
 
     def drop_roles(self, learners: list[str]) -> None:
         """Drop the roles of the room, whose databases are gone, with what is theirs in other databases."""
-        self._take_rights(self.room)
-        roles = [*learners, self.room]  # the room's own last: by it the others are known
+        self._take_rights(self._group)
+        roles = [*learners, self._group]  # the room's own last: by it the others are known
         # Everybody may make a large object in every database that lets them in.
         elsewhere = self.connection.execute(
             "SELECT DISTINCT datname FROM pg_shdepend JOIN pg_roles r ON r.oid = refobjid"
@@ -151,7 +153,7 @@ class Building(Found):
         """Let its owner into a database, and nobody else; mark it as this room's."""
         with self.connection.transaction():
             self.run("REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
-            self.run("COMMENT ON DATABASE {} IS {mark}", name, mark=self.mark)
+            self.run("COMMENT ON DATABASE {} IS {mark}", name, mark=self.catalog.mark)
             self.run("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", name)
 
     def _take_rights(self, role: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 from ..errors import WorkshopError
-from ..server.database import LEARNER_MARK, ROOM_MARK
+from ..server.rooms import LEARNER_MARK, ROOM_MARK, group_of, rooms_on
 from .names import plain
 
 
@@ -30,18 +30,18 @@ class Learner:
     size: int
 
 
-class Found:
+class RoomCatalog:
     """A room as it is found through a connection.
 
     Attributes:
-        room: the role that all learners of the room are members of, and the database of its log.
+        group: the role that all learners of the room are members of, and the database of its log.
         mark: the comment that makes a role or a database this room's.
     """
 
     def __init__(self, connection: psycopg.Connection, name: str):
         self.connection = connection
         self.name = name
-        self.room = f"room_{name}"
+        self.group = group_of(name)
         self.mark = ROOM_MARK + name
 
     def role(self, plain_name: str) -> str:
@@ -50,25 +50,16 @@ class Found:
 
     def exists(self) -> bool:
         """Whether there is such a room, though perhaps half made."""
-        row = self.connection.execute(
-            "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", (self.room,)
-        ).fetchone()
-        return row == (self.mark,)
+        return self.name in rooms_on(self.connection)
 
     def require(self) -> None:
         """Raise WorkshopError where there is no such room."""
-        if self.exists():
-            return
-        rows = self.connection.execute(
-            "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles"
-            " WHERE starts_with(shobj_description(oid, 'pg_authid'), %s) ORDER BY 1",
-            (ROOM_MARK,),
-        )
-        there = ", ".join(mark.removeprefix(ROOM_MARK) for (mark,) in rows)
-        raise WorkshopError(
-            f"There is no room {self.name} on this server.",
-            f"There is: {there}." if there else "There is none at all; make makes one.",
-        )
+        there = rooms_on(self.connection)
+        if self.name not in there:
+            raise WorkshopError(
+                f"There is no room {self.name} on this server.",
+                f"There is: {', '.join(there)}." if there else "There is none at all; make makes one.",
+            )
 
     def learners(self) -> dict[str, Learner]:
         """Return the learners of the room by role."""
@@ -81,7 +72,7 @@ class Found:
             " WHERE EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles room ON room.oid = m.roleid"
             " WHERE m.member = r.oid AND room.rolname = %s)"
             " AND starts_with(shobj_description(r.oid, 'pg_authid'), %s) ORDER BY r.rolname",
-            (len(LEARNER_MARK) + 1, self.mark, self.room, LEARNER_MARK),
+            (len(LEARNER_MARK) + 1, self.mark, self.group, LEARNER_MARK),
         )
         return {row[1]: Learner(*row) for row in rows}
 
@@ -128,8 +119,8 @@ class Found:
                     f"{name!r} would be called {there.role}, as {there.name!r} is in the room {self.name}.",
                     f"Where that is the same person, write {there.name!r}; else add a second name or a number.",
                 )
-        names = [self.room, *map(self.role, wanted)]
-        ours = {*learners, *([self.room] if self.exists() else [])}
+        names = [self.group, *map(self.role, wanted)]
+        ours = {*learners, *([self.group] if self.exists() else [])}
         roles = self.connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (names,))
         strangers = [f"the role {name}" for (name,) in roles if name not in ours]
         databases = self.connection.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", (names,))

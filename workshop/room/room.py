@@ -26,10 +26,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import WorkshopError
+from ..server.rooms import group_of
 from ..server.url_source import in_libpqs_words
 from . import server
-from .builder import Building
-from .catalog import Found, Learner
+from .builder import RoomBuilder
+from .catalog import Learner, RoomCatalog
 from .names import check_room, plain, plain_names
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another one
@@ -80,16 +81,16 @@ class Room:
         connections: int | None = None,
     ):
         self.name = check_room(name)
-        self.role = f"room_{name}"
+        self.role = group_of(name)
         self._admin_url = in_libpqs_words(admin_url)
         self._host, self._port = host, port
         self._connections = connections
 
     def advice(self, names: Iterable[str] = ()) -> list[str]:
         """Return what to know of the server before these learners come, beside those who are there."""
-        with self._work() as building:
-            there = {*building.learners(), *(building.role(plain(name)) for name in names)}
-            return server.advice(building.connection, max(len(there), 1), building.limit)
+        with self._work() as builder:
+            there = {*builder.catalog.learners(), *(builder.catalog.role(plain(name)) for name in names)}
+            return server.advice(builder.connection, max(len(there), 1), builder.limit)
 
     def make(self, names: Iterable[str]) -> Iterator[Seat]:
         """Make the room and its learners, or whatever of that is not there yet; bring the log up to date.
@@ -102,14 +103,14 @@ class Room:
                 not of this room; nothing was made then.
         """
         wanted = plain_names(names)
-        with self._work() as building:
-            learners = building.learners()
-            building.refuse_strangers(wanted, learners)
-            building.make_room(renew=True)
+        with self._work() as builder:
+            learners = builder.catalog.learners()
+            builder.catalog.refuse_strangers(wanted, learners)
+            builder.make_room(renew=True)
             for plain_name, name in wanted.items():
-                role = building.role(plain_name)
+                role = builder.catalog.role(plain_name)
                 ready = role in learners and learners[role].ready
-                yield self._seat(building, role, name, None if ready else _new_password(), exists=role in learners)
+                yield self._seat(builder, role, name, None if ready else _new_password(), exists=role in learners)
 
     def add(self, name: str) -> Seat:
         """Make one more learner in a room that is there.
@@ -118,18 +119,18 @@ class Room:
             WorkshopError: there is no such room, the learner is there already, or the name cannot be used.
         """
         wanted = plain_names([name])
-        with self._work() as building:
-            building.require()
-            learners = building.learners()
+        with self._work() as builder:
+            builder.catalog.require()
+            learners = builder.catalog.learners()
             ((plain_name, name),) = wanted.items()
-            role = building.role(plain_name)
+            role = builder.catalog.role(plain_name)
             if role in learners and learners[role].ready:
                 raise WorkshopError(
                     f"{learners[role].name} is in the room {self.name} already, as {role}.",
                     "Somebody else needs a second name or a number; for a password that was lost, use reset.",
                 )
-            building.refuse_strangers(wanted, learners)
-            return self._seat(building, role, name, _new_password(), exists=role in learners)
+            builder.catalog.refuse_strangers(wanted, learners)
+            return self._seat(builder, role, name, _new_password(), exists=role in learners)
 
     def admit(self, name: str, password: str | None = None) -> str:
         """Let a learner in, late or again, and return the URL to use: for a hub that starts the learner's server.
@@ -148,13 +149,13 @@ class Room:
         if password is not None and not re.fullmatch(r"[A-Za-z0-9_-]{12,}", password):
             raise WorkshopError("That password cannot be used.", "Take 12 or more of A-Z, a-z, 0-9, - and _.")
         wanted = plain_names([name])
-        with self._work() as building:
-            learners = building.learners()
-            building.refuse_strangers(wanted, learners)
-            building.make_room(renew=False)
+        with self._work() as builder:
+            learners = builder.catalog.learners()
+            builder.catalog.refuse_strangers(wanted, learners)
+            builder.make_room(renew=False)
             ((plain_name, name),) = wanted.items()
-            role = building.role(plain_name)
-            seat = self._seat(building, role, name, password or _new_password(), exists=role in learners)
+            role = builder.catalog.role(plain_name)
+            seat = self._seat(builder, role, name, password or _new_password(), exists=role in learners)
         assert seat.url is not None  # there is a password
         return seat.url
 
@@ -169,15 +170,15 @@ class Room:
         Raises:
             WorkshopError: there is no such learner.
         """
-        with self._work() as building:
-            learner = building.find(name)
-            building.refuse_strangers(
+        with self._work() as builder:
+            learner = builder.catalog.find(name)
+            builder.catalog.refuse_strangers(
                 {learner.role.removeprefix(f"{self.name}_"): learner.name}, {learner.role: learner}
             )
-            building.end_connections([learner.role])
+            builder.end_connections([learner.role])
             if empty:
-                building.drop_database(learner.role)
-            return self._seat(building, learner.role, learner.name, _new_password(), exists=True)
+                builder.drop_database(learner.role)
+            return self._seat(builder, learner.role, learner.name, _new_password(), exists=True)
 
     def learners(self) -> list[Learner]:
         """Return the learners of the room, by name.
@@ -186,9 +187,9 @@ class Room:
             WorkshopError: there is no such room.
         """
         with server.admin_connection(self._admin_url, self.name) as connection:
-            found = Found(connection, self.name)
-            found.require()
-            return list(found.learners().values())
+            catalog = RoomCatalog(connection, self.name)
+            catalog.require()
+            return list(catalog.learners().values())
 
     def take_down(self) -> list[str]:
         """Drop the room: its databases with all that is in them, its roles, and nothing else.
@@ -199,23 +200,23 @@ class Room:
         Raises:
             WorkshopError: there is no such room.
         """
-        with self._work() as building:
-            building.require()
-            learners = list(building.learners())
-            building.end_connections(learners)
-            databases = [name for name in (*learners, building.room) if building.drop_database(name)]
-            building.drop_roles(learners)
-        return [*databases, *learners, building.room]
+        with self._work() as builder:
+            builder.catalog.require()
+            learners = list(builder.catalog.learners())
+            builder.end_connections(learners)
+            databases = [name for name in (*learners, builder.catalog.group) if builder.drop_database(name)]
+            builder.drop_roles(learners)
+        return [*databases, *learners, builder.catalog.group]
 
     @contextmanager
-    def _work(self) -> Iterator[Building]:
+    def _work(self) -> Iterator[RoomBuilder]:
         """Connect with the right to work on the room, and keep others from it meanwhile."""
         with server.admin_connection(self._admin_url, self.name) as connection:
             rights = server.rights(connection)
-            yield Building(connection, self.name, self._admin_url, rights, self._connections)
+            yield RoomBuilder(RoomCatalog(connection, self.name), self._admin_url, rights, self._connections)
 
-    def _seat(self, building: Building, role: str, name: str, password: str | None, *, exists: bool) -> Seat:
-        building.make_learner(role, name, password, exists=exists)
+    def _seat(self, builder: RoomBuilder, role: str, name: str, password: str | None, *, exists: bool) -> Seat:
+        builder.make_learner(role, name, password, exists=exists)
         url = server.learners_url(self._admin_url, role, password, self._host, self._port) if password else None
         return Seat(name, role, url)
 

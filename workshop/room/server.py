@@ -10,7 +10,8 @@ from psycopg import errors as postgres
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import WorkshopError
-from ..server.database import LEARNER_MARK, OLDEST_VERSION, open_connection, refuse_old_server
+from ..server.database import OLDEST_VERSION, open_connection, refuse_old_server
+from ..server.rooms import LEARNER_MARK
 from ..server.url_source import Source
 
 ADMIN_URL = "WORKSHOP_ADMIN_URL"
@@ -19,7 +20,7 @@ ADMIN_URL = "WORKSHOP_ADMIN_URL"
 CONNECTIONS = 50
 FEWEST_CONNECTIONS = 12
 _OWN_CONNECTIONS = 10  # the dashboard's, the hub's, these commands'
-_TURN = {"times": 3, "wait": "10s"}  # half a minute in all
+_TURNS, _TURN = 3, "10s"  # how often to wait for a turn, and how long: half a minute in all
 
 ADMIN = Source(
     ADMIN_URL,
@@ -85,8 +86,8 @@ def _take_turn(connection: psycopg.Connection, room: str) -> None:
         WorkshopError: one is, or somebody holds its lock, and that has not changed within half a minute.
     """
     key = (f"event store workshop, {room}",)
-    connection.execute("SELECT set_config('lock_timeout', %s, false)", (_TURN["wait"],))
-    for _ in range(_TURN["times"]):
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (_TURN,))
+    for _ in range(_TURNS):
         end_learners_who_lock(connection)
         try:
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", key)

@@ -18,9 +18,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import WorkshopError
-from ..files import CHECKOUT
+from ..files import learners_folder
 from . import url_source
-from .embedded import EmbeddedServerError, running_server
+from .embedded import running_server
+from .programs import EmbeddedServerError
+from .rooms import room_of
 
 OLDEST_VERSION = 15
 
@@ -30,12 +32,29 @@ _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10min",
+}
+# What a server, a database or a role may bring along, and answers and their checks depend on: the same everywhere.
+_PINNED = {
     "timezone": "UTC",
     "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
     "client_encoding": "UTF8",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
     "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "check_function_bodies": "on",
+    "client_min_messages": "notice",
+    "row_security": "on",
+    "plan_cache_mode": "auto",
+    "constraint_exclusion": "partition",
+    "idle_session_timeout": "0",
 }
+_TO_UNDO = {"transaction_timeout": (170000, "0")}  # by the version of PostgreSQL that knows it first
 _A_MOMENT = 1.0  # seconds: a connection that was closed just now counts until its server process has ended
 _WHEN_FULL = {
     "too many connections for role": "Shut down the kernels you do not need (Kernel > Shut Down All Kernels).",
@@ -44,10 +63,6 @@ _WHEN_FULL = {
     "out of shared memory": "Its table of locks is full. On its machine, end the process that filled it (the server's "
     "log names it; kill, never kill -9), or restart PostgreSQL.",
 }
-
-# By these comments a room's roles and databases are known from everything else on a server.
-ROOM_MARK = "event store workshop, room "
-LEARNER_MARK = "event store workshop, learner "
 
 
 class Database:
@@ -61,7 +76,7 @@ class Database:
     def __init__(self, url: str, schema: str, **settings: str):
         self.url = url
         self.schema = schema
-        self._settings = {**_LIMITS, "search_path": f'"{schema}"', "application_name": schema, **settings}
+        self._settings = {**_LIMITS, **_PINNED, "search_path": f'"{schema}"', "application_name": schema, **settings}
         self._connections: list[psycopg.Connection] = []
         self.connection = self.connect()
 
@@ -76,7 +91,9 @@ class Database:
             WorkshopError: the server cannot be reached.
         """
         connection = open_connection(self.url)
-        settings = {**self._settings, **settings}
+        version = connection.info.server_version
+        newer = {name: value for name, (since, value) in _TO_UNDO.items() if version >= since}
+        settings = {**newer, **self._settings, **settings}
         connection.execute(
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
             (list(settings), list(settings.values())),
@@ -137,13 +154,14 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
     """
     url = server_url()
     with open_connection(url) as connection:
-        refuse_old_server(connection, url_source.current())
+        refuse_unfit_server(connection, url_source.current())
         role, dbname, room = connection.info.user, connection.info.dbname, room_of(connection)
         # On a server that learners share, each has a role, and with it schemas of their own; in a room, a database.
         schema = notebook if role == "postgres" or room else f"{notebook}_{role}"
         if url_source.being_graded():  # as the checks have it: whoever grades may have this notebook open
             schema = f"check_{uuid4().hex[:16]}"
         _end_abandoned_transactions(connection, schema)
+        crowded = _is_open_elsewhere(connection, schema)
     database = kind(url, schema)
     try:
         database.reset()
@@ -161,8 +179,13 @@ def open_database(notebook: str, kind: type[SomeDatabase]) -> tuple[SomeDatabase
         ) from None
     said = url_source.current().said
     if room and said == url_source.JOINED.said:
-        said = f"room {room.removeprefix('room_')}, as {role}"
-    return database, f"PostgreSQL {_version(database.connection)} ({said}), schema {schema}, empty."
+        said = f"room {room}, as {role}"
+    line = f"PostgreSQL {_version(database.connection)} ({said}), schema {schema}, empty."
+    if crowded:
+        line += (
+            "\nAnother kernel has this notebook open, and what it had stored is gone, too: shut one of the two down."
+        )
+    return database, line
 
 
 def server_url() -> str:
@@ -179,7 +202,7 @@ def server_url() -> str:
     if source is url_source.JOINED:
         return url_source.joined_url()
     try:
-        return running_server(CHECKOUT / ".postgresql" / "data")
+        return running_server(learners_folder() / ".postgresql" / "data")
     except EmbeddedServerError as error:
         problem, _, remedy = str(error).partition("\n")
         raise WorkshopError(problem, remedy) from None
@@ -203,11 +226,14 @@ def open_connection(url: str, source: url_source.Source | None = None) -> psycop
             if not str(parts.get("port", "5432")).isdigit() or "@" in str(parts.get("dbname", "")):
                 raise psycopg.ProgrammingError("port or database")
             return psycopg.connect(url, autocommit=True, connect_timeout=5)
-        except psycopg.ProgrammingError:  # its message would quote the password
-            raise WorkshopError(
-                f"{source.name} is no PostgreSQL URL. It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
-                source.mend,
-            ) from None
+        except psycopg.ProgrammingError as error:  # its message may quote the password
+            unknown = re.search(r'invalid URI query parameter: "(\w+)"', str(error))
+            if unknown and "@" not in url.partition("?")[2]:
+                problem = f"{source.name} has the parameter {unknown[1]}, which PostgreSQL's own client does not know."
+            else:
+                problem = f"{source.name} is no PostgreSQL URL."
+                problem += " It looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE."
+            raise WorkshopError(problem, source.mend) from None
         except psycopg.OperationalError as error:
             # "connection failed: connection to server at ..., port ... failed: FATAL: the reason", then libpq's guesses
             reasons = re.findall(r"failed: (?!.*failed: )(.+)", str(error)) or [str(error).strip()]
@@ -229,19 +255,23 @@ def refuse_old_server(connection: psycopg.Connection, source: url_source.Source)
         )
 
 
-def room_of(connection: psycopg.Connection) -> str | None:
-    """Return the room that the role of a connection belongs to: the name of its log's database, or None.
-
-    A room is a role that its learners are members of, called as the database of its log. Learners cannot change that.
-    """
-    row = connection.execute(
-        "SELECT room.rolname FROM pg_auth_members JOIN pg_roles room ON room.oid = roleid"
-        " JOIN pg_roles learner ON learner.oid = member AND learner.rolname = session_user"
-        " WHERE starts_with(shobj_description(learner.oid, 'pg_authid'), %s)"
-        " AND starts_with(shobj_description(room.oid, 'pg_authid'), %s)",
-        (LEARNER_MARK, ROOM_MARK),
-    ).fetchone()
-    return row[0] if row else None
+def refuse_unfit_server(connection: psycopg.Connection, source: url_source.Source) -> None:
+    """Raise WorkshopError where a learner cannot work: on an old server, and where what it brings along is in the way
+    and cannot be pinned."""
+    refuse_old_server(connection, source)
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise WorkshopError(
+            f"The database is encoded in {encoding}, and the kit needs UTF8. It is chosen when a database is made:"
+            " ENCODING 'UTF8' TEMPLATE template0.",
+            source.change,
+        )
+    if "on" in map(connection.info.parameter_status, ("default_transaction_read_only", "in_hot_standby")):
+        raise WorkshopError("The server lets this role read, and not write.", source.change)
+    if connection.execute("SHOW session_replication_role").fetchone() != ("origin",):
+        raise WorkshopError(
+            "No trigger fires here: session_replication_role is set for this server, database or role.", source.change
+        )
 
 
 def drop_schemas(url: str, schemas: Iterable[str]) -> None:
@@ -270,6 +300,20 @@ def _end_abandoned_transactions(connection: psycopg.Connection, schema: str) -> 
         " AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%%'",
         (schema,),
     )
+
+
+def _is_open_elsewhere(connection: psycopg.Connection, schema: str) -> bool:
+    """Whether another kernel works in this schema: one that ended a moment ago is given time to go."""
+    give_up = time.monotonic() + _A_MOMENT
+    while True:
+        (others,) = connection.execute(  # type: ignore[misc]
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND usename = current_user"
+            " AND pid <> pg_backend_pid()",
+            (schema,),
+        ).fetchone()
+        if not others or time.monotonic() > give_up:
+            return bool(others)
+        time.sleep(0.05)
 
 
 def _version(connection: psycopg.Connection) -> str:

@@ -3,7 +3,8 @@
 import os
 
 from . import url_source
-from .database import address, open_connection, refuse_old_server, room_of
+from .database import address, open_connection, refuse_unfit_server
+from .rooms import room_of
 
 
 def join(url: str) -> None:
@@ -24,10 +25,10 @@ def join(url: str) -> None:
     if not url.startswith(("postgresql://", "postgres://")):
         url = "none"  # what libpq would fill in from its defaults is not what the instructor meant
     with open_connection(url, url_source.PASTED) as connection:
-        refuse_old_server(connection, url_source.PASTED)
+        refuse_unfit_server(connection, url_source.PASTED)
         role, room = connection.info.user, room_of(connection)
     url_source.keep_url(url)
-    where = f"the room {room.removeprefix('room_')}" if room else "a server"
+    where = f"the room {room}" if room else "a server"
     print(f"You joined {where} as {role}, at {address(url)}. All notebooks of this folder use it from now on.")
     if os.environ.get("DATABASE_URL"):
         print("But DATABASE_URL is set here, and comes first: unset it, and restart the kernel.")

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from ..errors import WorkshopError
-from ..files import CHECKOUT, write_whole
+from ..files import learners_folder, write_whole
 
-ROOM_FILE = CHECKOUT / "room.json"  # not in git: it holds a password
+ROOM_FILE = learners_folder() / "room.json"  # not in git: it holds a password
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Source:
         said: how the line that start() prints puts it.
         mend: what to do about a URL that is none.
         knock: what to do where no server answers, or it lets nobody in.
-        change: how to get to a server that is new enough.
+        change: how to get to another server.
     """
 
     name: str
@@ -37,7 +37,7 @@ ENVIRONMENT = Source(
     "from DATABASE_URL",
     f"Mend it ({_ESCAPES}), or unset it to use the embedded server.",
     "Start it (with Docker: docker compose up -d), mend DATABASE_URL, or unset it to use the embedded server.",
-    "Unset DATABASE_URL to use the embedded server, or point it at a newer one.",
+    "Unset DATABASE_URL to use the embedded server, or point it at another one.",
 )
 JOINED = Source(
     "The URL in room.json",
@@ -69,7 +69,7 @@ def being_graded() -> bool:
 
 def current() -> Source:
     """Return where server_url() takes its URL from."""
-    if os.environ.get("DATABASE_URL"):
+    if os.environ.get("DATABASE_URL", "").strip():
         return ENVIRONMENT
     return JOINED if ROOM_FILE.exists() and not being_graded() else EMBEDDED
 
@@ -101,6 +101,7 @@ def keep_url(url: str) -> None:
         WorkshopError: the file cannot be written.
     """
     try:
+        ROOM_FILE.parent.mkdir(parents=True, exist_ok=True)
         write_whole(ROOM_FILE, json.dumps({"url": url}))
     except OSError as error:
         raise WorkshopError(

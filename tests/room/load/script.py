@@ -40,7 +40,7 @@ class Step:
     def cell(self) -> str:
         """What the learner runs."""
         if self.exercise.is_sql:
-            return f'answer = {self.answer!r}\n\ncheck("{self.exercise.id}", answer)'
+            return f"%%sql {self.exercise.id}\n{self.answer}"
         last = ast.parse(self.answer).body[-1].name  # type: ignore[attr-defined]
         return f'{self.answer}\n\n\ncheck("{self.exercise.id}", {last})'
 

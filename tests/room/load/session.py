@@ -12,7 +12,7 @@ from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard
 from workshop.room import Room
 from workshop.room.server import CONNECTIONS
-from workshop.server import embedded
+from workshop.server import programs
 
 from ...postgres import EmbeddedServer, Server
 from .learner import Learner
@@ -132,8 +132,8 @@ def _at_once(done: Session, pace: float, crash: bool) -> None:
 @contextmanager
 def _server(connections: int) -> Iterator[EmbeddedServer]:
     """A server of its own that lets in so many, and asks learners for their passwords as one for a room does."""
-    before = dict(embedded.SETTINGS)
-    embedded.SETTINGS |= {"max_connections": str(connections)}
+    before = dict(programs.SETTINGS)
+    programs.SETTINGS |= {"max_connections": str(connections)}
     server = EmbeddedServer()
     try:
         with server.connect() as connection:
@@ -143,4 +143,4 @@ def _server(connections: int) -> Iterator[EmbeddedServer]:
         yield server
     finally:
         server.remove()
-        embedded.SETTINGS |= before
+        programs.SETTINGS |= before

@@ -161,7 +161,7 @@ def a_right_expectation_appends(sandbox: Sandbox) -> None:
         error = sandbox.refused(append_event("account-1", type, expected))
         assert error is None, (
             f"account-1 was at version {expected}, version {expected} was expected, and the append was refused: "
-            f"{error.diag.message_primary}. "  # type: ignore[union-attr]
+            f"{error.diag.message_primary}. "
             "Compare with the version before this append: that is one less than the version the event gets."
         )
     assert len(sandbox.stream()) == 3, f"Three appends left {len(sandbox.stream())} events."
@@ -208,7 +208,7 @@ def no_expectation_is_fine(sandbox: Sandbox) -> None:
     )
     assert error is None, (
         f"With expected_version NULL, or left out, the append must go through; it was refused: "
-        f"{error.diag.message_primary}. "  # type: ignore[union-attr]
+        f"{error.diag.message_primary}. "
         "In SQL `actual <> NULL` is neither true nor false; `IS DISTINCT FROM` treats NULL as a value, which is not "
         "what you want here."
     )
@@ -365,7 +365,7 @@ def a_batch_keeps_its_expectation(sandbox: Sandbox) -> None:
         append("account-1", *THREE, expected=3)
     )
     assert error is None, (
-        f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "  # type: ignore[union-attr]
+        f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "
         "`actual` is the version before the batch: the row's new version, less the number of events."
     )
     error = sandbox.refused(append("account-2", "AccountOpened", expected=-1))
@@ -769,7 +769,7 @@ EXERCISES = (
     Exercise(
         id="02.1",
         title="Append one event",
-        minutes=8,
+        minutes=9,
         difficulty="medium",
         keeps="steps/append_event.sql",
         given=TABLES,
@@ -799,7 +799,7 @@ EXERCISES = (
     Exercise(
         id="02.2",
         title="Expect a version",
-        minutes=6,
+        minutes=8,
         difficulty="medium",
         keeps="steps/append_event.sql",
         given=TABLES,
@@ -827,7 +827,7 @@ EXERCISES = (
     Exercise(
         id="02.3",
         title="Append a batch",
-        minutes=15,
+        minutes=20,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -857,7 +857,7 @@ EXERCISES = (
     Exercise(
         id="02.4",
         title="The answer that never came",
-        minutes=12,
+        minutes=25,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -912,7 +912,7 @@ EXERCISES = (
     Exercise(
         id="02.6",
         title="Append, from Python",
-        minutes=8,
+        minutes=10,
         difficulty="medium",
         keeps="store.py",
         given=(*TABLES, *APPENDING),

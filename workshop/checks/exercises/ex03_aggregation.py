@@ -424,7 +424,7 @@ EXERCISES = (
     Exercise(
         id="03.1",
         title="Evolve",
-        minutes=7,
+        minutes=6,
         difficulty="medium",
         keeps="bank_account.py",
         fast_track=True,
@@ -457,7 +457,7 @@ EXERCISES = (
     Exercise(
         id="03.2",
         title="Aggregate a stream",
-        minutes=5,
+        minutes=3,
         difficulty="easy",
         keeps="aggregation.py",
         given=core_schema(),
@@ -485,7 +485,7 @@ EXERCISES = (
     Exercise(
         id="03.3",
         title="Upcast a deposit",
-        minutes=8,
+        minutes=5,
         difficulty="medium",
         keeps="upcasters.py",
         checks=(

@@ -182,7 +182,7 @@ EXERCISES = (
     Exercise(
         id="05.1",
         title="The state at a version, at a moment",
-        minutes=8,
+        minutes=2,
         difficulty="easy",
         keeps="aggregation.py",
         given=core_schema(),
@@ -206,7 +206,7 @@ EXERCISES = (
     Exercise(
         id="05.2",
         title="The history of a balance",
-        minutes=8,
+        minutes=6,
         difficulty="medium",
         keeps="balance_history.py",
         given=core_schema(),

@@ -406,7 +406,7 @@ EXERCISES = (
     Exercise(
         id="07.1",
         title="A snapshot and its tail",
-        minutes=10,
+        minutes=12,
         difficulty="medium",
         keeps="steps/aggregate_from_snapshot.py",
         given=core_schema(),
@@ -439,7 +439,7 @@ EXERCISES = (
     Exercise(
         id="07.2",
         title="Keep one now and then",
-        minutes=8,
+        minutes=6,
         difficulty="medium",
         keeps="snapshots.py",
         given=core_schema(),
@@ -465,7 +465,7 @@ EXERCISES = (
     Exercise(
         id="07.3",
         title="The shape of a state",
-        minutes=8,
+        minutes=3,
         difficulty="hard",
         keeps="snapshots.py",
         checks=(

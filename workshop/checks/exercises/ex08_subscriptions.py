@@ -667,7 +667,7 @@ EXERCISES = (
     Exercise(
         id="08.1",
         title="Read the log",
-        minutes=5,
+        minutes=4,
         difficulty="easy",
         keeps="steps/read_log.sql",
         given=whole_schema(),
@@ -718,7 +718,7 @@ EXERCISES = (
     Exercise(
         id="08.3",
         title="Handle, and move the checkpoint",
-        minutes=10,
+        minutes=12,
         difficulty="medium",
         keeps="reader.py",
         given=tuple(name for name in whole_schema() if name < "30" or name[:2] in ("70", "72", "80")),
@@ -753,7 +753,7 @@ EXERCISES = (
     Exercise(
         id="08.4",
         title="Sleep until the bell rings",
-        minutes=8,
+        minutes=12,
         difficulty="medium",
         keeps="follow.py",
         checks=(

@@ -156,7 +156,7 @@ def an_expected_version_is_compared(sandbox: Sandbox) -> None:
         )
     error = sandbox.refused(archive(expected=3))
     assert error is None, (
-        f"account-1 was at version 3, 3 was expected, and it was refused: {error.diag.message_primary}."  # type: ignore[union-attr]
+        f"account-1 was at version 3, 3 was expected, and it was refused: {error.diag.message_primary}."
     )
     error = sandbox.refused(archive(expected=2))
     assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
@@ -428,7 +428,7 @@ EXERCISES = (
     Exercise(
         id="09.1",
         title="Archive a stream",
-        minutes=10,
+        minutes=12,
         difficulty="medium",
         keeps="schema/90_archive_stream.sql",
         given=tuple(name for name in whole_schema() if name != "90_archive_stream.sql"),
@@ -465,7 +465,7 @@ EXERCISES = (
     Exercise(
         id="09.2",
         title="Close the books",
-        minutes=12,
+        minutes=10,
         difficulty="hard",
         keeps="close_books.py",
         given=whole_schema(),

@@ -217,7 +217,7 @@ EXERCISES = (
     Exercise(
         id="10.1",
         title="A command on another store",
-        minutes=4,
+        minutes=3,
         difficulty="medium",
         keeps="withdraw_cash.py",
         checks=(
@@ -248,7 +248,7 @@ EXERCISES = (
     Exercise(
         id="10.2",
         title="Convict the weak store",
-        minutes=12,
+        minutes=5,
         difficulty="hard",
         keeps="test_weak_store.py",
         given=whole_schema(),

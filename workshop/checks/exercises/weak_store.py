@@ -1,6 +1,6 @@
 """An event store with a fault: exercise 10.2 asks which guarantee it breaks. Try to find out without reading on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +13,16 @@ class WeakStore(EventStore):
     def append(
         self,
         stream_id: str,
-        events: Sequence[object],
+        events: Iterable[object],
         *,
         expected_version: Any = ANY,
-        metadata: dict[str, Any] | None = None,
-        event_ids: Sequence[UUID] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        event_ids: Iterable[UUID] | None = None,
     ) -> Appended:
-        if not events or (event_ids is not None and len(event_ids) != len(events)):
+        events, ids = list(events), None if event_ids is None else list(event_ids)
+        if not events or (ids is not None and len(ids) != len(events)):
             return super().append(
-                stream_id, events, expected_version=expected_version, metadata=metadata, event_ids=event_ids
+                stream_id, events, expected_version=expected_version, metadata=metadata, event_ids=ids
             )
         for number, event in enumerate(events):
             appended = super().append(
@@ -29,7 +30,7 @@ class WeakStore(EventStore):
                 [event],
                 expected_version=expected_version,
                 metadata=metadata,
-                event_ids=event_ids and [event_ids[number]],
+                event_ids=ids and [ids[number]],
             )
             if expected_version is not ANY:
                 expected_version = appended.version

@@ -12,10 +12,10 @@ LANGUAGE sql IMMUTABLE AS $$
                 data - ARRAY['exercise_id', 'attempt', 'failed_check'] = '{}'
                 AND (data -> 'attempt')::text ~ '^[1-9]\d{0,5}$'
                 AND jsonb_typeof(data -> 'failed_check') = 'string'
-                AND char_length(data ->> 'failed_check') BETWEEN 1 AND 200
+                AND char_length(data ->> 'failed_check') BETWEEN 1 AND {longest_check}
             WHEN 'AnswerShared' THEN
                 data - ARRAY['exercise_id', 'answer'] = '{}'
                 AND jsonb_typeof(data -> 'answer') = 'string'
-                AND char_length(data ->> 'answer') BETWEEN 1 AND 20000
+                AND char_length(data ->> 'answer') BETWEEN 1 AND {longest_answer}
         END, false)
 $$;

@@ -8,7 +8,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = room, pg_temp  -- or the caller's own tables and functions would be used, with the owner's rights
 AS $$
 DECLARE
-    stream  text := 'learner-' || session_user;
+    stream  text := {stream_prefix} || session_user;
     latest  bigint;
     version bigint;
 BEGIN

@@ -3,5 +3,5 @@ CREATE OR REPLACE FUNCTION my_attempts(after bigint DEFAULT 0) RETURNS SETOF eve
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = room, pg_temp
 AS $$
-    SELECT * FROM read_stream('learner-' || session_user, after + 1)
+    SELECT * FROM read_stream({stream_prefix} || session_user, after + 1)
 $$;
