@@ -22,7 +22,7 @@ EVOLVE = (
     Mistake("03.1", "no return", {DEPOSIT: DEPOSIT.replace("return ", "")},
             ex.deposits_add_up, "Each case needs a `return`"),
     Mistake("03.1", "changes the account itself", {DEPOSIT: "            account.balance += amount\n            return account"},
-            ex.deposits_add_up, "tried to change the account itself: cannot assign to field 'balance'"),
+            ex.deposits_add_up, "tried to change the account itself: FrozenInstanceError: cannot assign to field 'balance'"),
     Mistake("03.1", "an account that is not open", {', Decimal(0), "open")': ")"},
             ex.an_account_is_opened, "should give BankAccount(account_id='account-1', currency='PLN', balance=Decimal('0'), status='open')"),
     Mistake("03.1", "a dictionary for an account", {'return BankAccount(account_id, currency, Decimal(0), "open")': 'return {"account_id": account_id}'},

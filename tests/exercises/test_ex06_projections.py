@@ -136,7 +136,7 @@ CASHIERS_DASHBOARD = (
     Mistake("06.2", "replaces what is there", {"d.deposits + excluded.deposits, total = d.total + excluded.total": "excluded.deposits, total = excluded.total"},
             ex.the_dashboard_goes_on, "3 deposits, 16 in all"),
     Mistake("06.2", "waits for the name", INSERT_OR_UPDATE,
-            ex.cashiers_do_not_mix, "The rows say"),
+            ex.cashiers_do_not_mix, "An UPDATE alone changes nothing"),
     Mistake("06.2", "a deposit wipes the name", {"coalesce(excluded.name, d.name)": "excluded.name"},
             ex.whatever_order, "CashierEmployed came before the deposit"),
     Mistake("06.2", "the first name stays, and none is one", {"SET name = coalesce(excluded.name, d.name),": "SET name = d.name,"},

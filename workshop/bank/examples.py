@@ -5,6 +5,7 @@ from decimal import Decimal
 from .account import (
     AccountClosed,
     AccountOpened,
+    BankAccount,
     CashierEmployed,
     CashWithdrawn,
     DepositRecorded,
@@ -13,6 +14,25 @@ from .account import (
 )
 
 Amount = int | str | Decimal
+
+# Where mistakes like to sit: ids and amounts at the edges, accounts in every state.
+IDS = ("account-1", "account-10", "Account-1", "a", "account_1%", "o'brien", "ä-1", "x" * 255)
+_AMOUNTS = "-5 -0.01 0 0.00 0.005 0.01 0.10 1 3 4.99 30 30.00 99.99 100 100.01 1E+3 12345678901234567.89"
+AMOUNTS = tuple(map(Decimal, _AMOUNTS.split(" ")))
+ACCOUNTS = (
+    BankAccount(),
+    *(
+        BankAccount(account, currency, Decimal(balance), status)
+        for account, currency, balance in (
+            ("account-1", "PLN", "0"),
+            ("account-1", "PLN", "100.00"),
+            ("account-7", "EUR", "0.01"),
+            ("a", "", "-30"),
+            ("x" * 255, "USD", "12345678901234567.89"),
+        )
+        for status in ("open", "closed", "unknown")
+    ),
+)
 
 
 def opened(account: str = "account-1", currency: str = "PLN") -> AccountOpened:

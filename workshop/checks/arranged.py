@@ -51,6 +51,17 @@ def put(
     return text
 
 
+def many(stream_id: str, length: int, event: Any = "X") -> str:
+    """Return the SQL that puts an event so many times into a stream, always at the same moment."""
+    given = _as_given(event)
+    return (
+        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
+        f" SELECT {_literal(stream_id)}, n, md5(n::text)::uuid, {_literal(given['type'])},"
+        f" {_literal(json.dumps(given['data']))}, '{{}}', {_literal(str(FIRST_MOMENT))}"
+        f" FROM generate_series(1, {length}) n;\n"
+    )
+
+
 def append(
     stream_id: str, *events: Any, expected: int | None = None, ids: tuple[str, ...] = (), metadata: str = "{}"
 ) -> str:

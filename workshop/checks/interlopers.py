@@ -78,6 +78,8 @@ class Comes(Nobody):
         held_up: whether the answer waited for them.
     """
 
+    changes_rows = True
+
     def __init__(self, somebody: Somebody, act: Act, at: int):
         self._somebody, self._act, self._at = somebody, act, at
         self._holds_gate = self._is_open = False
@@ -110,7 +112,7 @@ class Comes(Nobody):
             self._open_gate(play)
         if self._is_open:
             self._go_on(play)
-        if self._is_late:
+        if self._is_late and play.stage.is_idle():  # else the caller is not done, who rolls back in the end
             play.stage.somebody.execute("SET lock_timeout = '5s'")
             run_task(self._somebody.act, play.stage.somebody)
             play.stage.somebody.execute("SET lock_timeout = '1ms'")
@@ -164,13 +166,14 @@ class Breaks(Nobody):
     def at_place(self, play: Play, number: int, is_call: bool) -> Exception | None:
         if number != self._at or play.stage.gates:
             return None
+        at_commit = play.places[-1] == "COMMIT"
+        if self._kind == "error" and at_commit:
+            return None  # psycopg would lose count of its transactions
         self.was_met = True
         if self._kind == "lost":
-            play.stage.end_connection()
-            return None  # the statement finds out
-        at_commit = play.places[-1] == "COMMIT"
-        if self._kind == "error" or is_call:
-            self.error = None if at_commit else Broke("the stage breaks here")
+            play.stage.end_connection()  # the statement finds out
+        elif self._kind == "error" or is_call:
+            self.error = Broke("the stage breaks here")
         else:
             self.error = _disk_full(play.stage, at_commit)
         return self.error

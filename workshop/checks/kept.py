@@ -25,6 +25,7 @@ def belongs_to_solution(is_solution: bool) -> None:
         _is_solution = is_solution
         folder.cache_clear()
 
+
 checked: dict[str, Any] = {}  # what this kernel checked last, by exercise: for share(), and for points
 
 

@@ -89,7 +89,11 @@ def _same(stage: Stage, cases: Cases) -> None:
             return
         right = stage.each("reference", cases, chosen, elsewhere)
         found = stage.each("answer", cases, chosen, elsewhere)
+        assert len(right) == len(chosen), "the reference ends its caller's transaction"
         for given, seen, wanted in zip(chosen, found, right, strict=False):
+            if (seen.rows is None) != (wanted.rows is None):  # one of them has touched a table
+                before = stage.before(cases).rows
+                seen, wanted = (replace(it, rows=it.rows or before) for it in (seen, wanted))
             where = " (in a session of another time zone, REPEATABLE READ)" if elsewhere else ""
             _must_be(seen, [wanted], replace(cases, given=given), where)
 
@@ -124,25 +128,30 @@ def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen
 
 def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
     """Raise AssertionError unless it comes out as with the reference, wherever somebody comes in between."""
+    acts: dict[Mode, list[Act]] = {"alone": list(_AND_THEN), "inside": ["commits"]}
+    if somebody.then:
+        acts = {"alone": ["holds"]}
+    for mode in acts:
 
-    def right(act: Act) -> Iterator[Seen]:
-        """Play the reference with them, first where nothing can go wrong: most answers need no more."""
-        for at in (0, -1):
-            yield stage.play("reference", scene, who=Comes(somebody, "commits", at))
-        for at in _chosen(stage.play("reference", scene).places):
-            yield stage.play("reference", scene, who=Comes(somebody, act, at))
+        def right(act: Act, mode: Mode = mode) -> Iterator[Seen]:
+            """Play the reference with them, first where nothing can go wrong: most answers need no more."""
+            for at in (0,) if somebody.then else (0, -1):
+                yield stage.play("reference", scene, mode, Comes(somebody, acts[mode][0], at))
+            if not somebody.then:
+                for at in _chosen(stage.play("reference", scene, mode).places):
+                    yield stage.play("reference", scene, mode, Comes(somebody, act, at))
 
-    known: dict[Act, _Lazy] = {act: _Lazy(right(act)) for act in _AND_THEN}
-    places = stage.play("answer", scene).places
-    for at in (0, *_chosen(places)):
-        for act in _AND_THEN:
-            who = Comes(somebody, act, at)
-            seen = stage.play("answer", scene, who=who)
-            if not any(seen == wanted for wanted in known[act]):
-                when = _place(seen.places, at) if at else "Just before the call"
-                _must_be(seen, list(known[act]), scene, f" {when}, somebody else {somebody.did}, {_AND_THEN[act]}.")
-            if seen.waited or not at or (act == "holds" and not who.held_up):
-                break
+        known = {act: _Lazy(right(act)) for act in acts[mode]}
+        places = () if somebody.then else stage.play("answer", scene, mode).places
+        for at in (0, *_chosen(places)):
+            for act in acts[mode]:
+                who = Comes(somebody, act, at)
+                seen = stage.play("answer", scene, mode, who)
+                if not any(seen == wanted for wanted in known[act]):
+                    when = f"{_place(seen.places, at) if at else 'Just before the call'}, somebody else {somebody.did}"
+                    _must_be(seen, list(known[act]), scene, f" {when}, {_AND_THEN[act]}.{_HOW[mode]}")
+                if seen.waited or not at or (act == "holds" and not who.held_up):
+                    break
 
 
 class _Lazy:
@@ -180,6 +189,8 @@ def _broken(stage: Stage, scene: Scene) -> None:
 
 def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]:
     places = _chosen(whole.places)
+    if mode == "manual":  # differs from the others in who begins and ends: the last place tells
+        places = places[-1:]
     for at in places:
         yield "server", at
         if not stage.gates:  # else nothing but the server stands between two of its writes
@@ -189,7 +200,7 @@ def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]
 
 
 def _is_clean(seen: Seen, mode: Mode, before: dict[str, list[str]], whole: dict[str, list[str]]) -> bool:
-    """Whether an error has left nothing half done: all is as before, or, outside a caller's transaction, all is done."""
+    """Whether an error has left nothing half done: all is as before, or, outside a transaction, all is done."""
     if mode == "alone":
         return not seen.left and seen.rows in (before, whole)
     return seen.left == (FAILED,) or (seen.left in ((), (IDLE,)) and seen.rows == before)
@@ -216,7 +227,7 @@ def _place(places: tuple[str, ...], number: int) -> str:
     which = {0: "", 1: "the second "}.get(again, f"the {again + 1}th ")
     if place.startswith(("before ", "after ")):
         return f"Just {place.replace(' ', ' its ', 1)}" + (f", {which}time".replace("  ", " ") if again else "")
-    if place.isidentifier():
+    if place.isidentifier() and not place.isupper():
         return f"When {place} was called" + (f" for {which}time" if again else "")
     return f"Just before {which}`{place[:60]}{' ...' if len(place) > 60 else ''}`"
 
@@ -229,19 +240,21 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
     alike = [wanted for wanted in right if wanted.outcome == seen.outcome]
     if not alike:
         outcomes = list(dict.fromkeys(wanted.outcome for wanted in right))
-        wanted, found = apart(listed(outcomes[:3], "or"), seen.outcome)
-        _tell(scene, f"{what} It should have {wanted}. It {found}.", advice.outcome)
-    wanted = min(alike, key=lambda it: sum(it.rows.get(name) != rows for name, rows in seen.rows.items()))
-    for table in {**wanted.rows, **seen.rows}:
-        missing = [row for row in wanted.rows.get(table, []) if row not in seen.rows.get(table, [])]
-        extra = [row for row in seen.rows.get(table, []) if row not in wanted.rows.get(table, [])]
+        wanted, got = apart(listed(outcomes[:3], "or"), seen.outcome)
+        _tell(scene, f"{what} It should have {wanted}. It {got}.", advice.outcome)
+    found = seen.rows or {}
+    nearest = min(alike, key=lambda it: sum((it.rows or {}).get(name) != rows for name, rows in found.items()))
+    for table, right_rows in (nearest.rows or {}).items():
+        rows = found.get(table, [])
+        missing = [row for row in right_rows if row not in rows]
+        extra = [row for row in rows if row not in right_rows]
         if len(missing) == len(extra) and missing:
             missing, extra = zip(*map(_what_differs, missing, extra), strict=True)  # type: ignore[assignment]
         if missing or extra:
             holds = f"{table} should hold {_rows(missing)}" if missing else f"{table} should hold no more"
             _tell(scene, f"{what} It {short(seen.outcome)}. Then {holds}. It holds {_rows(extra)}.", advice.rows)
     told = f"{what} It {short(seen.outcome)}, and {listed(seen.left) if seen.left else 'that is all'}."
-    _tell(scene, told + (f" Right: {listed(wanted.left)}." if wanted.left else ""), advice.left)
+    _tell(scene, told + (f" Right: {listed(nearest.left)}." if nearest.left else ""), advice.left)
 
 
 def _what_differs(wanted: str, found: str) -> tuple[str, str]:

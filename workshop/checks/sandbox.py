@@ -201,22 +201,38 @@ class Sandbox:
         self.execute(self.clear_script())
 
     def clear_script(self) -> str:
-        """Return the SQL that does so, as one script; tables that were made since are not in it."""
+        """Return the SQL that does so, as one script; tables that were made since are not in it.
+
+        Triggers that keep events from being deleted are told to let this one pass. To disable them, and to enable them
+        again, would have every function planned anew.
+        """
         if not self._clear:
             tables = self.execute(
                 "SELECT quote_ident(relname),"
-                " EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal),"
                 " (SELECT string_agg(pg_get_serial_sequence(quote_ident(relname), attname), ' ') FROM pg_attribute"
                 " WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND (attidentity <> '' OR atthasdef))"
-                " FROM pg_class c WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s)",
-                (f'"{self.database.schema}"',),
+                " FROM pg_class c WHERE relkind = 'r' AND relnamespace = to_regnamespace(quote_ident(%s))",
+                (self.database.schema,),
             ).fetchall()
-            for name, has_triggers, sequences in tables:
-                empty = f"DELETE FROM {name};"
-                if has_triggers:
-                    empty = f"ALTER TABLE {name} DISABLE TRIGGER USER; {empty} ALTER TABLE {name} ENABLE TRIGGER USER;"
-                self._clear += empty + "".join(f"SELECT setval('{it}', 1, false);" for it in (sequences or "").split())
-        return self._clear
+            triggers = self.values(
+                "SELECT replace(pg_get_triggerdef(t.oid), ' EXECUTE', $$ WHEN (current_setting('sandbox.clears', true)"
+                " IS DISTINCT FROM 'on') EXECUTE$$) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid"
+                " WHERE NOT tgisinternal AND tgqual IS NULL AND relnamespace = to_regnamespace(quote_ident(%s))",
+                (self.database.schema,),
+            )
+            self.execute(
+                ";".join(it.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER") for it in triggers) or "SELECT"
+            )
+            self._clear = (
+                "SET LOCAL sandbox.clears = 'on';"
+                + "".join(
+                    f"DELETE FROM {name};"
+                    + "".join(f"SELECT setval('{it}', 1, false);" for it in (sequences or "").split())
+                    for name, sequences in tables
+                )
+                + "SET LOCAL sandbox.clears = 'off';"
+            )
+        return f"BEGIN; {self._clear} COMMIT;"
 
     def store(
         self,

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from eventstore import RecordedEvent
+
 from .sandbox import Task
-from .words import words
+from .words import brief
 
 
 @dataclass(frozen=True)
@@ -23,21 +25,33 @@ class Call:
     own_classes: bool = False
 
     def in_words(self, given: tuple) -> str:
-        return self.says.format(", ".join(map(words, given)))
+        return self.says.replace("{}", ", ".join(brief(_events(value)) for value in given))
 
 
 class SqlCall(Call):
-    """A call of what SQL has made, such as "SELECT * FROM read_stream({})". Its arguments are SQL, in one text."""
+    """A call of what SQL has made. Its arguments are SQL, in one text, which stands for {} in the query.
+
+    Args:
+        query: such as "SELECT version FROM read_stream({})"; of one column, the values are returned.
+    """
 
     def __init__(self, query: str):
         def run(_: object, stage: Any, arguments: str = "") -> list:
-            cursor = stage.connection.execute(query.format(arguments).encode())
-            return cursor.fetchall() if cursor.description else []
+            cursor = stage.connection.execute(query.replace("{}", arguments).encode())
+            rows = cursor.fetchall() if cursor.description else []
+            return [row[0] for row in rows] if cursor.description and len(cursor.description) == 1 else rows
 
         super().__init__(query, run)
 
     def in_words(self, given: tuple) -> str:
-        return self.says.format(*given)
+        return self.says.replace("{}", given[0] if given else "")
+
+
+def _events(value: Any) -> Any:
+    """Return the events alone, where a value is a list of recorded ones: the rest says nothing in a message."""
+    if isinstance(value, list) and value and all(isinstance(each, RecordedEvent) for each in value):
+        return [each.event for each in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class Somebody:
     Attributes:
         did: what they did, as a message says it: "deposited 5 in account-1".
         act: their SQL, or a function of a connection: one transaction, through the proper door.
-        then: what they need next, while the answer waits for them.
+        then: what they need next, while the answer waits for them. They came first, then, and hold what they have.
     """
 
     did: str

@@ -5,6 +5,7 @@ break; afterwards others look. The same is played of the reference, and what can
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -33,7 +34,6 @@ Mode = Literal["alone", "inside", "manual"]  # autocommit; in a transaction of t
 FAILED = "the caller's transaction has failed"
 IDLE = "no transaction is under way"
 Setup = Callable[[psycopg.Connection], Any]
-_NUMBER = "SELECT pg_current_xact_id()::text"
 GATES = 4711  # the first number of the advisory locks at which functions in the database stop
 
 # Stops a function in the database at each of its writes: whoever holds the lock of that number keeps it there.
@@ -60,7 +60,7 @@ class Seen:
 
     Attributes:
         outcome: what was returned or raised.
-        rows: those of each table, by where they are seen from and the table's name.
+        rows: those of each table, by its name; None where none of them was touched.
         left: what else is not as it was: a transaction, a setting, an argument, somebody who waited.
         error: what was raised.
         places: where somebody could have come in.
@@ -68,7 +68,7 @@ class Seen:
     """
 
     outcome: str
-    rows: dict[str, list[str]]
+    rows: dict[str, list[str]] | None
     left: tuple[str, ...] = ()
     error: BaseException | None = field(default=None, compare=False)
     places: tuple[str, ...] = field(default=(), compare=False)
@@ -91,6 +91,9 @@ class Tables:
         self._moments = {row[0]: row[2] for row in rows}
         self._positions = {row[0]: row[3] for row in rows}
         self._told: dict[tuple[str, str], list[str]] = {}  # the same is seen again and again
+        # Changes whenever a row is inserted, updated or deleted, and is read much faster than the rows.
+        counts = (f"(SELECT format('%s %s', count(*), max(xmin::text::bigint)) FROM {name})" for name in self.names)
+        self.trace = f"SELECT pg_current_xact_id_if_assigned()::text, ARRAY[{', '.join(counts)}]::text"
         self.query = " UNION ALL ".join(
             f"SELECT '{name}', coalesce(json_agg(to_json(t)), '[]')::text FROM {quoted} t" for name, quoted, *_ in rows
         )
@@ -111,6 +114,8 @@ class Tables:
 
 class Nobody:
     """Who comes in between: nobody. Those who do are derived from this."""
+
+    changes_rows = False
 
     def begin(self, play: "Play") -> None:
         """Be told that the call begins."""
@@ -177,6 +182,7 @@ class Stage:
     def __init__(self, sandbox: Sandbox, *, setup: Setup | None, in_database: bool, gates: bool):
         self._functions = {"answer": sandbox.answer, "reference": sandbox.reference}
         self._play: Play | None = None
+        self._named: Scene | None = None  # whose ids are known
         self._since = datetime.now(UTC)
         if not in_database:
             return
@@ -218,25 +224,23 @@ class Stage:
     def play(self, side: Side, scene: Scene, mode: Mode = "alone", who: Nobody | None = None) -> Seen:
         """Call the answer, or the reference, in a scene; return what can be seen of that."""
         self._arrange(scene.before)
-        before = self.look() if mode != "alone" else {}
+        before = self._trace(self._observer) if mode != "alone" else None
         self._ready(side)
         self.connection.autocommit = mode != "manual"
-        number = None
-        if mode == "inside":
-            self.connection.unwatched("BEGIN")
-            number = self.connection.unwatched(_NUMBER).fetchone()
+        number = self._begin() if mode == "inside" else None
         play = Play(self, who or Nobody())
         outcome, error = self._call(side, scene, scene.given, play)
         rows: dict[str, list[str]] = {}
         status = self.connection.info.transaction_status
+        changed_by_others = play.who.changes_rows
         if self.connection.closed:
             play.left.append("the connection is closed")
         elif mode == "alone":
             if status != TransactionStatus.IDLE:
                 play.left.append("a transaction is left open")
-        elif status == TransactionStatus.INTRANS and (mode == "manual" or self._is_still(number)):
-            rows = self._tables.in_words(self.connection.unwatched(self._tables.query).fetchall())
-            if self.look() != before:
+        elif status == TransactionStatus.INTRANS and (mode == "manual" or self._trace(self.connection)[0] == number):
+            rows = self._inside()
+            if not changed_by_others and self._trace(self._observer) != before:
                 play.left.append("others see it before the caller commits")
         elif status == TransactionStatus.INERROR:
             play.left.append(FAILED)
@@ -244,13 +248,12 @@ class Stage:
             play.left.append("the caller's transaction has ended")
         else:
             rows = self.look()
-            play.left.append(IDLE if rows == before else "it is committed")
-        if not self.connection.closed:
-            self.connection.watch = None
+            play.left.append(IDLE if changed_by_others or self._trace(self._observer) == before else "it is committed")
+        if not self.connection.closed and status != TransactionStatus.IDLE:
             self.connection.rollback()
         if mode == "alone":
             rows = self.look()
-        elif self.look() != before:
+        elif not changed_by_others and self._trace(self._observer) != before:
             play.left.append("something stays when the caller rolls back")
         return self._seen(scene, outcome, rows, play, error)
 
@@ -263,29 +266,27 @@ class Stage:
             elsewhere: whether the caller's session has another time zone, and another isolation level.
         """
         if not cases.in_database:
-            return [self._called(side, cases, given, {}) for given in chosen]
+            return [self._called(side, cases, given) for given in chosen]
         self._arrange("")
         self._ready(side)
-        begin = "BEGIN; "
-        if elsewhere:
-            begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL TIME ZONE 'Asia/Kathmandu'; "
-        self.connection.unwatched(begin + cases.before)
-        number = self.connection.unwatched(_NUMBER).fetchone()
+        other = "SET LOCAL transaction_isolation = 'repeatable read'; SET LOCAL TIME ZONE 'Asia/Kathmandu'; "
+        self._begin((other if elsewhere else "") + cases.before + "SAVEPOINT stage_case;")
+        untouched = self._trace(self.connection)
         seen = []
         for given in chosen:
-            self.connection.unwatched("SAVEPOINT stage_case")
             play = Play(self, Nobody())
             outcome, error = self._call(side, cases, given, play)
-            rows: dict[str, list[str]] = {}
+            rows: dict[str, list[str]] | None = None
             status = self.connection.info.transaction_status
             is_over = self.connection.closed or status == TransactionStatus.IDLE
+            trace = self._trace(self.connection) if status == TransactionStatus.INTRANS else untouched
             if status == TransactionStatus.INERROR:
                 play.left.append(FAILED)
-            elif is_over or not self._is_still(number):
+            elif is_over or trace[0] != untouched[0]:
                 is_over = True
                 play.left.append("the caller's transaction has ended")
-            else:
-                rows = self._tables.in_words(self.connection.unwatched(self._tables.query).fetchall())
+            elif trace != untouched:
+                rows = self._inside()
             seen.append(self._seen(cases, outcome, rows, play, error))
             if is_over:
                 break
@@ -307,6 +308,14 @@ class Stage:
         """
         return self._tables.in_words(self._observer.execute(self._tables.query).fetchall())
 
+    def _inside(self) -> dict[str, list[str]]:
+        """Return the rows of all tables, as the caller sees them."""
+        return self._tables.in_words(self.connection.unwatched(self._tables.query).fetchall())
+
+    def is_idle(self) -> bool:
+        """Whether the caller is in no transaction."""
+        return self.connection.info.transaction_status in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+
     def is_blocked(self) -> bool:
         """Whether the caller waits for somebody."""
         pids = (self.connection.info.backend_pid, self.somebody.info.backend_pid)
@@ -316,8 +325,9 @@ class Stage:
         """End the caller's connection, as a server does that is shut down, and wait until it has ended."""
         pid = self.connection.info.backend_pid
         self._observer.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        deadline = time.monotonic() + 5  # pg_terminate_backend itself looks only every 100 milliseconds
         while self._observer.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
-            pass
+            assert time.monotonic() < deadline, "a connection that was ended goes on"
 
     def settings(self) -> list[str]:
         """Return the settings of the caller's session, and of its connection."""
@@ -327,23 +337,32 @@ class Stage:
 
     def _arrange(self, before: str) -> None:
         self.somebody.rollback()
-        self._observer.execute(f"BEGIN; SET LOCAL lock_timeout = '5s'; {self._clear} {before} COMMIT")
+        self._observer.execute(f"SET lock_timeout = '5s'; {self._clear} {before} SET lock_timeout = '1ms'")
         if self.gates:
             self._observer.execute("SELECT setval('stage_place', 1, false)")
 
     def _ready(self, side: Side) -> None:
         if self.connection.closed:
             self.connection = self._new_caller()
-        self.connection.rollback()
+        if not self.is_idle():
+            self.connection.rollback()
         self.connection.autocommit = True
-        self.connection.unwatched(f"SET search_path = {self._paths[side]}; SET stage.breaks = ''")
+        if self._paths["answer"] != self._paths["reference"]:
+            self.connection.unwatched(f"SET search_path = {self._paths[side]}; SET stage.breaks = ''")
 
     def _new_caller(self) -> Watched:
         return Watched.of(self._database.connect())
 
-    def _is_still(self, number: Any) -> bool:
-        """Whether the caller's transaction is the one it was."""
-        return self.connection.unwatched(_NUMBER).fetchone() == number
+    def _begin(self, first: str = "") -> str:
+        """Begin the caller's transaction; return its number."""
+        self.connection.unwatched(f"BEGIN; {first} SELECT pg_current_xact_id()")
+        return self._trace(self.connection)[0]
+
+    def _trace(self, connection: psycopg.Connection) -> tuple[str, str]:
+        """Return the number of a connection's transaction, and what changes with each row that it sees change."""
+        text = self._tables.trace
+        cursor = connection.unwatched(text) if isinstance(connection, Watched) else connection.execute(text)
+        return cursor.fetchone()  # type: ignore[return-value]
 
     def _call(self, side: Side, scene: Scene, given: tuple, play: Play) -> tuple[str, BaseException | None]:
         function = self._functions[side]
@@ -386,21 +405,23 @@ class Stage:
                 self.connection.remove_notice_handler(play.notice)
             play.ask(play.who.end, play)
 
-    def _called(self, side: Side, scene: Scene, given: tuple, rows: dict[str, list[str]]) -> Seen:
+    def _called(self, side: Side, scene: Scene, given: tuple) -> Seen:
         play = Play(self, Nobody())
         outcome, error = self._call(side, scene, given, play)
-        return self._seen(scene, outcome, rows, play, error)
+        return self._seen(scene, outcome, None, play, error)
 
     def _seen(
-        self, scene: Scene, outcome: str, rows: dict[str, list[str]], play: Play, error: BaseException | None
+        self, scene: Scene, outcome: str, rows: dict[str, list[str]] | None, play: Play, error: BaseException | None
     ) -> Seen:
         """Return what was seen, with the ids and moments that nobody gave made alike."""
-        naming = words.Naming(f"{scene.before} {scene.given} {scene.somebody}", self._since)
-        ordered = {table: sorted(found, key=words.masked) for table, found in rows.items()}
-        outcome, *named = naming.apply([outcome, *(text for found in ordered.values() for text in found)])
+        if self._named is not scene:
+            self._named = scene
+            self._naming = words.Naming(f"{scene.before} {scene.given} {scene.somebody}", self._since)
+        ordered = {table: sorted(found, key=words.masked) for table, found in (rows or {}).items()}
+        outcome, *named = self._naming.apply([outcome, *(text for found in ordered.values() for text in found)])
         texts = iter(named)
         told = {table: [next(texts) for _ in found] for table, found in ordered.items()}
-        return Seen(outcome, told, tuple(play.left), error, tuple(play.places), play.waited)
+        return Seen(outcome, told if rows else None, tuple(play.left), error, tuple(play.places), play.waited)
 
 
 def _gated(table: str) -> str:

@@ -150,6 +150,11 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
+def brief(value: Any) -> str:
+    """Return a value in fewer words, for a message: without the names of fields, a Decimal as the number that it is."""
+    return re.sub(r"(?<=[(, ])\w+=", "", re.sub(r"Decimal\('([^']*)'\)", r"\1", words(value)))
+
+
 def short(text: str) -> str:
     """Return a text, without its middle where it is long."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"

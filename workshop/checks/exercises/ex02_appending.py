@@ -8,11 +8,11 @@ from psycopg.types.json import Jsonb
 
 from eventstore import WrongExpectedVersion
 
-from ..arranged import FIRST_MOMENT, append, put
+from ..arranged import FIRST_MOMENT, append, many, moment, put
 from ..exercise import Exercise
 from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox
-from ..scene import Advice, Call, Cases, Scene, Somebody
+from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
 
 WRONG_EXPECTED_VERSION = "ES001"
 TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
@@ -710,6 +710,90 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
         ) from None
 
 
+# What `looks` plays: 02.5
+
+# Positions, moments and the order in the table are another order than the versions; two events share a moment, one is ahead
+# of the clock, one beyond what an integer holds. Ids differ by a letter, or are patterns.
+_VERSIONS = (11, 3, 12, 1, 9, 2, 10, 4, 8, 5)
+_SAME_MOMENT = {4: 3, 10: 9}
+_FILLED = "".join(
+    put(
+        stream_id,
+        f"E{version}",
+        first=version,
+        at=lambda version: moment(_SAME_MOMENT.get(version, version)),
+        position=lambda version: 1000 - 7 * version,
+    )
+    for version in _VERSIONS
+    for stream_id in ("account-1", "Account-1", "account-10", "account_1", "account%", "b")
+) + (
+    put("account-1", "Far", first=2**31, at=lambda _: "2999-01-01 00:00:00+00")
+    + put("account-1", "Farther", first=2**32 + 1, at=lambda _: "2999-01-01 00:00:00+00")
+    + "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off;"
+)
+_VERSION_RANGES = (
+    "1",
+    "3",
+    "9",
+    "10",
+    "13",
+    "0",
+    "4, 9",
+    "9, 10",
+    "5, 5",
+    "6, 7",
+    "10, 3",
+    "1, 0",
+    f"1, {2**31}",
+    f"{2**32}",
+)
+_MOMENTS = (
+    "2025-03-03 12:00:00+00",
+    "2025-03-03 17:45:00+05:45",
+    "2025-03-09 12:00:00.000001+00",
+    "2025-03-09 11:59:59.999999+00",
+)
+READ_STREAM = Advice(
+    "The WHERE has one condition for the whole id, and one for each end: where that is left out there is no limit, which is "
+    "not the same as now(), for an event can be ahead of the clock. And ORDER BY the number in version."
+)
+READS = (
+    Cases(
+        call=SqlCall("SELECT version FROM read_stream({})"),
+        story="account-1 holds the versions 1 to 12 but 6 and 7, and two far beyond",
+        before=_FILLED,
+        given=(
+            *((f"'{id}'",) for id in ("account-1", "Account-1", "account_1", "account%", "b", "%", "a", "")),
+            *((f"'account-1', {versions}",) for versions in _VERSION_RANGES),
+            *((f"'account-1', {end} => '{at}'",) for end in ("since", "until") for at in _MOMENTS),
+            *((f"'account-1', since => '{_MOMENTS[0]}', until => '{at}'",) for at in (*_MOMENTS[1:], "2025-03-01")),
+            (f"'account-1', 4, 11, until => '{_MOMENTS[2]}'",),
+            (f"'account-1', 9, since => '{_MOMENTS[0]}', until => '{_MOMENTS[2]}'",),
+            (f"'account-1', 1, 9, '{_MOMENTS[3]}', '{_MOMENTS[2]}'",),
+            ("'account-1', from_version => 3, to_version => NULL, since => NULL, until => NULL",),
+            ("'account-1', until => now()",),
+            ("'account-1', until => 'infinity', since => '-infinity'",),
+        ),
+        advice=READ_STREAM,
+    ),
+    Cases(
+        call=SqlCall("SELECT * FROM read_stream({})"),
+        story="account-1 holds the versions 1 to 12 but 6 and 7",
+        before=_FILLED,
+        given=(("'account-1', 3, 5",), ("'b', 11",)),
+        advice=Advice("Each row is the event as it is stored, all of its columns."),
+    ),
+    Cases(
+        call=SqlCall("SELECT count(*) FROM read_stream({})"),
+        story="The stream `long` holds 1100 events",
+        before=many("long", 1100),
+        given=(("'long'",), ("'long', 51",)),
+        advice=Advice("A long stream is read whole, too: no LIMIT."),
+    ),
+)
+
+# What `looks` plays: 02.6
+
 APPEND = Call("append(connection, {})", lambda append, stage, *given: append(stage.connection, *given))
 ONE_EVENT = put("account-1", "AccountOpened", row=True)
 BATCH = [event("DepositRecorded", amount="5.00"), event("CashWithdrawn", amount="5.00")]
@@ -897,6 +981,7 @@ EXERCISES = (
             both_ends_are_included,
             moments_work_alike,
             no_stream_no_events,
+            *looks(*READS),
         ),
         hints=(
             "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "

@@ -10,11 +10,14 @@ from typing import Any
 from eventstore import EventStore
 
 from ... import bank
+from ...bank import examples
 from ...bank.examples import deposited, withdrawn
 from ...bank.examples import opened as opened_account
 from ..exercise import Exercise
 from ..given import core_schema
-from ..sandbox import Sandbox
+from ..looks import looks
+from ..sandbox import Sandbox, tell
+from ..scene import Advice, Call, Cases
 
 # 03.1 evolve
 
@@ -43,13 +46,16 @@ def after(sandbox: Sandbox, account: Any, *events: object) -> Any:
     """Return what the learner's function makes of an account and events, one after the other."""
     for event in events:
         before = account
-        try:
+        changes_it = (
+            f"For {event} your function tried to change the account itself: {{error}}. Return a new one: "
+            "`replace(account, ...)`."
+        )
+        the_first_field = (
+            f"For {event} your function raised {{error}}. `case {type(event).__name__}(amount)` picks the first field, which "
+            "is account_id: pick it by its name, `amount=amount`. And money is a Decimal, from Decimal(0) on."
+        )
+        with tell({FrozenInstanceError: changes_it, TypeError: the_first_field}):
             account = sandbox.answer(account, event)
-        except FrozenInstanceError as error:
-            raise AssertionError(
-                f"For {event} your function tried to change the account itself: {error}. "
-                "Return a new one: `replace(account, ...)`."
-            ) from None
         assert account is not None, f"For {event} your function returned None. Each case needs a `return`."
         assert isinstance(account, type(before)), (
             f"For {event} your function returned {account!r}. It should return a BankAccount."
@@ -144,7 +150,10 @@ def other_events_change_nothing(sandbox: Sandbox) -> None:
         f"Your function met an event that it does not know, {event}, and returned None. The account is as it was: "
         "`case _: return account`."
     )
-    assert account == before, f"An event that it does not know, {event}, should change nothing. It gave {account}."
+    assert account == before, (
+        f"An event that it does not know, {event}, should change nothing. It gave {account}. Is there a case that matches "
+        "everything? `case AccountClosed:` without brackets does, for that is a new name: `case AccountClosed():`."
+    )
 
 
 def the_old_account_stays(sandbox: Sandbox) -> None:
@@ -212,6 +221,29 @@ def money_stays_exact(sandbox: Sandbox) -> None:
         f"Three deposits of 0.10 are Decimal('0.30'), to the cent. Yours: {account.balance!r}. Does an amount pass "
         "through a float?"
     )
+
+
+FOLDS = Cases(
+    call=Call("evolve({})", lambda evolve, stage, account, event: evolve(account, event), own_classes=True),
+    given=tuple(
+        (account, event)
+        for account in examples.ACCOUNTS
+        for event in (
+            *(opened_account(id, currency) for id, currency in (("account-1", "PLN"), ("account-2", "EUR"), ("a", ""))),
+            *(deposited(amount, account.account_id, "cashier-7") for amount in examples.AMOUNTS),
+            *(withdrawn(amount, "account-1") for amount in examples.AMOUNTS),
+            examples.closed(),
+            examples.employed(),
+            AddressChanged("account-1", "12 Long Street"),
+            None,
+        )
+    ),
+    in_database=False,
+    advice=Advice(
+        "An event has happened, whatever the account looks like and the amount is: evolve does not judge. It sets the fields "
+        "that this event is about, and keeps the others."
+    ),
+)
 
 
 # 03.2 aggregate_stream
@@ -438,6 +470,7 @@ EXERCISES = (
             it_does_not_judge,
             it_depends_on_its_arguments_alone,
             money_stays_exact,
+            *looks(FOLDS),
         ),
         hints=(
             "It has the form of `evolve_card` above: `match event:`, one case for each event, each with a `return`.",

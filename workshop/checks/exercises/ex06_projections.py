@@ -15,12 +15,15 @@ from ...bank import (
     AccountClosed,
     CashierEmployed,
     DepositRecorded,
+    examples,
 )
 from ...bank.examples import deposited, employed, opened, withdrawn
 from ...bank.read_models import AccountBalances, CashierDashboard
 from ..exercise import Exercise
 from ..given import core_schema
+from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, own_sandbox, tell
+from ..scene import Advice, Call, Cases, Scene, Somebody
 
 
 class Log:
@@ -149,7 +152,8 @@ def dashboard_after(sandbox: Sandbox, *calls: Sequence[Any]) -> dict[str, Row]:
     CashierDashboard().create(sandbox.database.connection)
     log = Log()
     for events in calls:
-        sandbox.answer(sandbox.database.connection, log(*events))
+        with sandbox.database.connection.transaction():  # the append's
+            sandbox.answer(sandbox.database.connection, log(*events))
     return dashboard(sandbox)
 
 
@@ -161,9 +165,14 @@ def deposits_count_for_their_cashier(sandbox: Sandbox) -> None:
     """A deposit counts for its cashier, whatever the account"""
     anna = employed()
     found = dashboard_after(sandbox, [anna, deposited("0.10", "account-1"), deposited("0.20", "account-2")])
-    assert found.get("cashier-1") == ("Anna", 2, Decimal("0.30")), (
+    row = found.get("cashier-1")
+    assert row is None or row[0] == "Anna", (
+        "CashierEmployed said that cashier-1 is Anna, then came two deposits. The name in the row should be 'Anna', and it is "
+        f"{row and row[0]!r}: an event without a name must not take it away, `SET name = coalesce(excluded.name, d.name)`."
+    )
+    assert row == ("Anna", 2, Decimal("0.30")), (
         "Anna took 0.10 into account-1 and 0.20 into account-2: 2 deposits, 0.30 in all. "
-        f"The row of cashier-1 {show(found.get('cashier-1'))}."
+        f"The row of cashier-1 {show(row)}."
     )
 
 
@@ -174,8 +183,13 @@ def cashiers_do_not_mix(sandbox: Sandbox) -> None:
         [deposited(10, cashier="cashier-1"), deposited(5, cashier="cashier-2"), deposited(1, cashier="cashier-1")],
     )
     amounts = {cashier: (deposits, total) for cashier, (_, deposits, total) in found.items()}
+    assert amounts, (
+        "One call brought deposits by two cashiers, and there is no row of theirs. An UPDATE alone changes nothing where no "
+        "row is there yet: INSERT ... ON CONFLICT (cashier_id) DO UPDATE."
+    )
     assert amounts == {"cashier-1": (2, 11), "cashier-2": (1, 5)}, (
-        "One call brought deposits of 10 and 1 by cashier-1 and of 5 by cashier-2. The rows say "
+        "One call brought deposits of 10 and 1 by cashier-1 and of 5 by cashier-2: the rows should say 2 deposits, 11, and "
+        "1 deposits, 5. They say "
         f"{', '.join(f'{cashier}: {count} deposits, {total}' for cashier, (count, total) in amounts.items())}."
     )
 
@@ -214,13 +228,21 @@ def whatever_order(sandbox: Sandbox) -> None:
         )
 
 
+def in_a_transaction(task: Callable[[psycopg.Connection], Any]) -> Callable[[psycopg.Connection], Any]:
+    def run(connection: psycopg.Connection) -> Any:
+        with connection.transaction():
+            return task(connection)
+
+    return run
+
+
 @own_sandbox
 def two_at_once_lose_nothing(sandbox: Sandbox) -> None:
     """Two appends at once lose nothing"""
     dashboard_after(sandbox, [deposited(1)])
     sandbox.while_open(
         lambda one: sandbox.answer(one, Log()(deposited(10, "account-1"))),
-        lambda other: sandbox.answer(other, Log()(deposited(5, "account-2"))),
+        in_a_transaction(lambda other: sandbox.answer(other, Log()(deposited(5, "account-2")))),
     )
     found = dashboard(sandbox)["cashier-1"]
     assert found[1:] == (3, 16), (
@@ -239,20 +261,109 @@ def rows_are_changed_in_order(sandbox: Sandbox) -> None:
     events = Log()(deposited(1, cashier="cashier-2"), deposited(1, cashier="cashier-1"))
     holds_the_second = None
 
-    def project(other: psycopg.Connection) -> None:
-        with other.transaction():
-            sandbox.answer(other, events)
-
     def look(_: object) -> None:
         nonlocal holds_the_second
         holds_the_second = sandbox.refused(take.format("cashier-2"))
 
+    project = in_a_transaction(lambda other: sandbox.answer(other, events))
     sandbox.while_open(take.format("cashier-1"), project, then=look)
     assert not holds_the_second, (
         "Somebody else held the row of cashier-1 when a call brought deposits of cashier-2 and cashier-1, in this order. "
         "It took the row of cashier-2 and then waited for cashier-1. Two such calls, one in each order, wait for each "
         "other for ever: a deadlock. Gather first, then write in the order of the ids: `sorted(...)`."
     )
+
+
+def _upsert(cashier: str, name: str | None, deposits: int, total: str) -> str:
+    """Return the SQL of somebody else's append: what it does to the row of a cashier, in one statement."""
+    named = "NULL" if name is None else f"'{name}'"
+    return (
+        f"INSERT INTO cashier_dashboard AS d VALUES ('{cashier}', {named}, {deposits}, {total}) ON CONFLICT (cashier_id)"
+        " DO UPDATE SET name = coalesce(excluded.name, d.name), deposits = d.deposits + excluded.deposits,"
+        " total = d.total + excluded.total;"
+    )
+
+
+def _hold(cashier: str) -> Somebody:
+    """Return somebody who has the row of a cashier, and then needs the rows behind it, as everybody does in that order."""
+    rows = "SELECT FROM cashier_dashboard WHERE cashier_id {} ORDER BY cashier_id FOR UPDATE"
+    return Somebody(
+        f"held the row of {cashier}, and then needed those behind it",
+        rows.format(f"= '{cashier}'"),
+        rows.format(f"> '{cashier}'"),
+    )
+
+
+PROJECT = Call(
+    "project_dashboard(connection, {})",
+    lambda project, stage, events: in_a_transaction(lambda connection: project(connection, events))(stage.connection),
+)
+OF_DASHBOARD = Advice(
+    "It returns nothing, and needs no more than the connection and the events.",
+    "Each event counts once, for its own cashier. A row that is read first, or is not there yet, can change before it is "
+    "written, and what others wrote is lost: let one statement read it, whether there is one or not, and write it, "
+    "INSERT ... ON CONFLICT (cashier_id) DO UPDATE SET total = d.total + excluded.total.",
+    "Gather first, then write each row once, in the order of the ids: sorted(...), of names and deposits together.",
+)
+_ROWS = _upsert("cashier-1", "Anna", 2, "0.30") + _upsert("cashier-3", None, 1, "7")
+_SIX = [f"cashier-{number}" for number in (4, 2, 6, 1, 5, 3)]
+DASHBOARDS = (
+    Cases(
+        call=PROJECT,
+        story="The dashboard has a row of cashier-1, Anna, with 2 deposits, 0.30, and one of cashier-3, without a name",
+        before=_ROWS,
+        given=tuple(
+            (Log()(*events),)
+            for events in (
+                *([deposited(amount)] for amount in examples.AMOUNTS),
+                *([deposited(1, id, id), employed(id, "Zoë")] for id in examples.IDS),
+                [employed("cashier-1", "Anna Maria")],
+                [employed("cashier-3", "Ben")],
+                [employed("cashier-1", "Anna"), employed("cashier-1", "Anna Maria"), deposited(1)],
+                [deposited(5), deposited(5), deposited(5, "account-2"), deposited(5, "account-2")],
+                [
+                    deposited("0.01", cashier="cashier-3"),
+                    employed("cashier-3", "Ben"),
+                    deposited("0.02", cashier="cashier-3"),
+                ],
+                [
+                    event
+                    for cashier in _SIX
+                    for event in (deposited(1, cashier=cashier), employed(cashier, cashier.title()))
+                ],
+                [deposited(number, f"account-{number}", f"cashier-{number}") for number in range(12)],
+                [],
+            )
+        ),
+        advice=OF_DASHBOARD,
+    ),
+    Scene(
+        call=PROJECT,
+        story="The dashboard has a row of cashier-1, Anna, with 2 deposits, 0.30, and none of cashier-2",
+        before=_ROWS,
+        given=(Log()(deposited(10, cashier="cashier-2"), deposited(20), employed("cashier-2", "Ben")),),
+        somebody=(
+            Somebody("took a deposit of 5 as cashier-1", _upsert("cashier-1", None, 1, "5")),
+            Somebody("took a deposit of 5 as cashier-2", _upsert("cashier-2", None, 1, "5")),
+            Somebody("gave cashier-2 the name Bob", _upsert("cashier-2", "Bob", 0, "0")),
+        ),
+        advice=OF_DASHBOARD,
+    ),
+    Scene(
+        call=PROJECT,
+        story="Six cashiers have a row each",
+        before="".join(_upsert(cashier, None, 1, "1") for cashier in _SIX),
+        given=(
+            Log()(
+                *(deposited(1, cashier=cashier) for cashier in _SIX),
+                *(employed(cashier, cashier.title()) for cashier in _SIX[::2]),
+            ),
+        ),
+        somebody=tuple(map(_hold, sorted(_SIX))),
+        breaks=False,
+        advice=OF_DASHBOARD,
+    ),
+)
 
 
 # 06.3 the append and its projections as one
@@ -635,6 +746,7 @@ EXERCISES = (
             whatever_order,
             two_at_once_lose_nothing,
             rows_are_changed_in_order,
+            *looks(*DASHBOARDS, setup=CashierDashboard().create),
         ),
         hints=(
             "Gather three things for each cashier: a name, if there is one, a count and a sum. A cashier belongs into the "

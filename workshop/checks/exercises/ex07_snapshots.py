@@ -2,7 +2,8 @@
 
 import builtins
 from collections.abc import Callable
-from dataclasses import field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass
+from datetime import timedelta, timezone
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -15,10 +16,12 @@ from eventstore import InvalidArgument, UnknownEventType
 
 from ...bank import BankAccount, evolve
 from ...bank.examples import deposited, opened
-from ..arranged import moment
+from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox, tell
+from ..scene import Advice, Call, Cases, Scene, Somebody
 
 
 def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1) -> None:
@@ -314,6 +317,104 @@ def two_readers_keep_the_same(sandbox: Sandbox) -> None:
     assert kept(sandbox) == [10], f"Two readers at once left snapshots at {kept(sandbox)}, there should be one, at 10."
 
 
+@dataclass(frozen=True)
+class Statement:
+    """Another state that the same stream is folded into."""
+
+    lines: int = 0
+
+
+def _write(statement: Statement, event: object) -> Statement:
+    return Statement(statement.lines + 1)
+
+
+def _snapshot(version: int, state: object, stream_id: str = "account-1", shape: str = "v1") -> str:
+    """Return the SQL that keeps a snapshot, unless it is there: what another reader would do."""
+    text = msgspec.json.encode(state).decode()
+    return (
+        "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state) VALUES"
+        f" ('{stream_id}', '{type(state).__name__}', '{shape}', {version}, '{moment(version)}', '{text}')"
+        " ON CONFLICT DO NOTHING;\n"
+    )
+
+
+AGGREGATE = Call(
+    "aggregate_with_snapshots(store, 'account-1', {})",
+    lambda aggregate, stage, initial, how: aggregate(
+        stage.store(), "account-1", initial, stage.place(evolve if isinstance(initial, BankAccount) else _write), **how
+    ),
+)
+OF_SNAPSHOTS = Advice(
+    "What is returned is the fold of one reading: the snapshot's state and its tail, and the version of its last event. A second "
+    "question can get another answer, for somebody appends in between. And type(initial) says which class it is.",
+    "A snapshot is kept where the tail has at least `every` events and neither to_version nor until is given: the state that was "
+    "folded, with the version and the moment of the tail's last event, under type(initial).__name__.",
+    "The caller may be in a transaction, and one failed statement makes all of it fail: ON CONFLICT DO NOTHING raises nothing, "
+    "and any other error is the caller's to see.",
+)
+_DEPOSITS = [opened(), *[deposited(10)] * 9]
+_BESIDE = _snapshot(9, BankAccount("account-2", "PLN", Decimal(999), "open"), "account-2")
+
+
+def _how(**how: Any) -> dict[str, Any]:
+    return how
+
+
+_WAYS = (
+    *(_how(every=every) for every in (1, 2, 3, 4, 7, 9, 10, 11)),
+    *(_how(every=1, to_version=version) for version in (1, 3, 5, 7, 10, 12)),
+    *(_how(every=2, until=moment(version)) for version in (0, 3, 7, 10, 99)),
+    _how(every=1, to_version=9, until=moment(8)),
+    _how(every=1, to_version=4, until=moment(9)),
+    _how(every=1, until=moment(7) - timedelta(microseconds=1)),
+    _how(every=2, until=moment(7).astimezone(timezone(timedelta(hours=5, minutes=45)))),
+)
+SNAPSHOTS = (
+    *(
+        Cases(
+            call=AGGREGATE,
+            story=f"account-1 holds ten events, and has {where}",
+            before=put("account-1", *_DEPOSITS, row=True) + _BESIDE + kept,
+            given=(
+                *((BankAccount(), how) for how in _WAYS),
+                *((Statement(), how) for how in _WAYS[::4]),
+                (BankAccount("x", "EUR", Decimal(5), "open"), {"every": 11}),
+            ),
+            advice=OF_SNAPSHOTS,
+        )
+        for where, kept in (
+            ("no snapshot", ""),
+            (
+                "snapshots at the versions 3 and 7",
+                _snapshot(7, account(7))
+                + _snapshot(3, account(3))
+                + _snapshot(3, Statement(3))
+                + _snapshot(7, Statement(7)),
+            ),
+        )
+    ),
+    Cases(
+        call=AGGREGATE,
+        story="account-1 holds 199 events. There is a snapshot of the BankAccount at version 99, and of the Statement at 100",
+        before=many("account-1", 199, deposited(10)) + _snapshot(99, account(99)) + _snapshot(100, Statement(100)),
+        given=((Statement(), {}), (Statement(), {"every": 99})),
+        advice=OF_SNAPSHOTS,
+    ),
+    Scene(
+        call=AGGREGATE,
+        story="account-1 holds four events, and has a snapshot at version 1",
+        before=put("account-1", *_DEPOSITS[:4], row=True) + _snapshot(1, account(1)),
+        given=(BankAccount(), {"every": 3}),
+        somebody=(
+            Somebody("kept the very snapshot, at version 4", _snapshot(4, account(4))),
+            Somebody("appended a deposit to account-1", append("account-1", deposited(5))),
+        ),
+        stranger=Somebody("appends to account-1", append("account-1", deposited(5))),
+        advice=OF_SNAPSHOTS,
+    ),
+)
+
+
 # 07.3 shape_of
 
 
@@ -451,6 +552,7 @@ EXERCISES = (
             a_stream_that_was_never_read_gets_one,
             the_past_keeps_nothing,
             two_readers_keep_the_same,
+            *looks(*SNAPSHOTS),
         ),
         hints=(
             "One `if` and one INSERT. When is it worth it: what do you know about `tail`, and about the two ends?",

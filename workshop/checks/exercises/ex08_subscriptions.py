@@ -12,10 +12,12 @@ from eventstore import Log, LogPosition, RecordedEvent
 
 from ...bank import CashierEmployed
 from ...bank.examples import deposited, employed
-from ..arranged import append
+from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
+from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
+from ..scene import Advice, Cases, SqlCall
 
 # A position that this log would have announced: the lock stands for an append under way.
 ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
@@ -109,6 +111,51 @@ def a_hole_is_stepped_over(sandbox: Sandbox) -> None:
         "An append that was rolled back has left a hole: the positions are 1, 12 and 13. read_log(1, 2) should return the "
         f"next two, 12 and 13. It returned {found or 'nothing'}. Count the events, not the positions: LIMIT."
     )
+
+
+# Position, version, moment and stream are four orders, positions have holes, and some are beyond what an integer holds.
+_POSITIONS = (11, 3, 99, 2, 10, 1, 100, 9, 30, 5 * 10**9, 2**31, 5)
+_LOG = "".join(
+    put(
+        f"account-{position % 4}",
+        "X",
+        first=13 - number,
+        at=lambda version: moment(version // 3),
+        position=lambda _, position=position: position,
+    )
+    for number, position in enumerate(_POSITIONS)
+)
+READS = (
+    Cases(
+        call=SqlCall("SELECT position FROM read_log({})"),
+        story=f"The log holds the positions {', '.join(map(str, sorted(_POSITIONS)))}",
+        before=_LOG,
+        given=tuple(
+            (f"{after}, {max_count}",)
+            for after in (0, 1, 2, 3, 4, 8, 9, 10, 11, 29, 99, 100, 2**31 - 1, 2**31, 4 * 10**9, 5 * 10**9, 6 * 10**9)
+            for max_count in (1, 2, 3, 12, 10**10)
+        )
+        + (("0, 0",), ("-1, 2",)),
+        advice=Advice(
+            "The next max_count events behind the checkpoint, by the number in position: whatever holes there are, "
+            "WHERE position > after ORDER BY position LIMIT max_count. An OFFSET counts rows, and a text is no number."
+        ),
+    ),
+    Cases(
+        call=SqlCall("SELECT * FROM read_log({})"),
+        story="The log holds the positions 1, 2, 3, 5 and more",
+        before=_LOG,
+        given=(("1, 2",), ("100, 9",)),
+        advice=Advice("Each row is the event as it is stored, all of its columns."),
+    ),
+    Cases(
+        call=SqlCall("SELECT count(*), max(position) FROM read_log({})"),
+        story="The log holds 1100 events",
+        before=many("account-1", 1100),
+        given=(("0, 2000",), ("10, 1050",)),
+        advice=Advice("max_count is the only LIMIT."),
+    ),
+)
 
 
 # 08.2 settled_position
@@ -677,6 +724,7 @@ EXERCISES = (
             in_the_order_of_positions,
             no_more_than_asked_for,
             a_hole_is_stepped_over,
+            *looks(*READS),
         ),
         hints=(
             "It is one SELECT on `events`. Three things make it a page of the log: where it begins, in which order, and "
