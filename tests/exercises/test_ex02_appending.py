@@ -171,7 +171,7 @@ APPEND_A_BATCH = (
     Mistake("02.3", "the data as text", {"event -> 'data'": "event ->> 'data'"},
             ex.a_batch_keeps_its_order, 'column "data" is of type jsonb but expression is of type text'),
     Mistake("02.3", "the type as JSON", {"event ->> 'type'": "event -> 'type'"},
-            ex.a_batch_keeps_its_order, '"AccountOpened"'),
+            ex.a_batch_keeps_its_order, "`->` gives JSON, and `->>` gives text"),
     Mistake("02.3", "an event without id gets none", {"coalesce((event ->> 'id')::uuid, gen_random_uuid())": "(event ->> 'id')::uuid"},
             ex.a_batch_keeps_its_order, 'null value in column "id"'),
     Mistake("02.3", "ambiguous version", {"RETURNING events.version, events.position": "RETURNING version, position"},
@@ -188,7 +188,7 @@ APPEND_A_BATCH = (
     Mistake("02.3", "returns the size of the batch", {"max(a.version), max": "count(*), max"},
             ex.it_returns_where_the_batch_ended, "version and position (4, "),
     Mistake("02.3", "the last one first", {"ORDER BY n\n": "ORDER BY n DESC\n"},
-            ex.it_returns_where_the_batch_ended, "The function returned (4, "),
+            ex.it_returns_where_the_batch_ended, "and the log is read by them: ORDER BY n"),
     Mistake("02.3", "a stream that exists is forgotten", {" OR (expected_version = -1 AND actual = 0)": ""},
             ex.a_batch_keeps_its_expectation, "-1 means a stream that exists"),
     Mistake("02.3", "ON CONFLICT DO NOTHING", {"ORDER BY n\n": "ORDER BY n\n        ON CONFLICT DO NOTHING\n"},
@@ -215,6 +215,17 @@ APPEND_A_BATCH = (
             ex.a_batch_happens_at_one_moment, "have three moments"),
     Mistake("02.3", "always a new id", {"coalesce((event ->> 'id')::uuid, gen_random_uuid())": "gen_random_uuid()"},
             ex.an_id_is_kept, "brought the id 11111111"),
+    Mistake("02.3", "versions begin at 1 again", {"actual + n,": "n,"},
+            ex.a_batch_moves_the_stream_by_its_size, "`actual + n`, behind what the stream holds already"),
+    Mistake("02.3", "what is missing is made up", {"event -> 'data', append": "coalesce(event -> 'data', '{}'), append"},
+            AS_OURS, "no type or data is made up"),
+    Mistake("02.3", "the end of the log for that of the batch", {
+        "    RETURN QUERY\n    WITH appended AS (\n": "",
+        "        RETURNING events.version, events.position\n    )\n    SELECT max(a.version), max(a.position), false FROM appended a;":
+            "    ;\n    RETURN QUERY SELECT actual + added, (SELECT max(e.position) FROM events e), false;"},
+            MEANWHILE, "somebody else appended an event to account-2"),
+    Mistake("02.3", "what fails is passed by", {"END\n$$": "EXCEPTION WHEN disk_full THEN\n    NULL;\nEND\n$$"},
+            BROKEN, "Nothing that goes wrong is caught here"),
     Mistake("02.3", "the id under another name", {"(event ->> 'id')": "(event ->> 'event_id')"},
             ex.an_id_is_kept, "it was stored as"),
 )  # fmt: skip
@@ -317,6 +328,14 @@ END
 $$;
 """,
             ex.no_stream_no_events, "There is no stream nobody"),
+    Mistake("02.5", "a pattern for an id", {"e.stream_id = read": "e.stream_id LIKE read"},
+            AS_OURS, "one condition for the whole id"),
+    Mistake("02.5", "no end is now", {"(until IS NULL OR e.recorded_at <= until)": "e.recorded_at <= coalesce(until, now())"},
+            AS_OURS, "not the same as now()"),
+    Mistake("02.5", "a text for a number", {"ORDER BY e.version": "ORDER BY e.version::text"},
+            AS_OURS, "ORDER BY the number in version"),
+    Mistake("02.5", "a thousand are enough", {"ORDER BY e.version": "ORDER BY e.version LIMIT 1000"},
+            AS_OURS, "A long stream is read whole"),
 )  # fmt: skip
 
 APPEND_FROM_PYTHON = (

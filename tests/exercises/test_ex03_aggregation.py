@@ -2,7 +2,7 @@
 
 from workshop.checks.exercises import ex03_aggregation as ex
 
-from .mistakes import Mistake
+from .mistakes import AS_OURS, Mistake
 
 # In 03.1
 DEPOSIT = "            return replace(account, balance=account.balance + amount)"
@@ -30,7 +30,7 @@ EVOLVE = (
     Mistake("03.1", "a given class is renamed", {"AccountClosed": "AccountWasClosed"},
             ex.an_account_is_opened, "The cell defines no AccountClosed"),
     Mistake("03.1", "takes the first field for the amount", {"DepositRecorded(amount=amount)": "DepositRecorded(amount)"},
-            ex.deposits_add_up, "unsupported operand"),
+            ex.deposits_add_up, "pick it by its name, `amount=amount`"),
     Mistake("03.1", "replaces the balance instead of adding", {"account.balance + amount": "amount"},
             ex.deposits_add_up, "the last one alone"),
     Mistake("03.1", "takes an equal event for a repetition", {
@@ -80,6 +80,12 @@ EVOLVE = (
             ex.money_stays_exact, "pass through a float"),
     Mistake("03.1", "rounds to halves", {"account.balance + amount": "round((account.balance + amount) * 2) / Decimal(2)"},
             ex.money_stays_exact, "Yours: Decimal('0')"),
+    Mistake("03.1", "a name that matches everything", {"case AccountClosed():": "case AccountClosed:", "        case _:\n            return account": "    return account"},
+            ex.other_events_change_nothing, "`case AccountClosed:` without brackets does"),
+    Mistake("03.1", "an account is opened once", {"case AccountOpened(account_id, currency):": 'case AccountOpened(account_id, currency) if account.status == "unknown":'},
+            AS_OURS, "evolve does not judge"),
+    Mistake("03.1", "an opened account keeps its balance", {'BankAccount(account_id, currency, Decimal(0), "open")': 'replace(account, account_id=account_id, currency=currency, status="open")'},
+            AS_OURS, "It should have returned BankAccount(account_id='account-1', currency='PLN', balance=Decimal('0'), status='open')"),
 )  # fmt: skip
 
 AGGREGATE = (

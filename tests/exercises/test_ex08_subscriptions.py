@@ -5,7 +5,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex08_subscriptions as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures
+from .mistakes import AS_OURS, Mistake, defined_in, failures
 
 # In 08.2
 THE_SEQUENCE = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
@@ -94,6 +94,10 @@ READ_THE_LOG = (
             {"FROM events\n    WHERE position > after\n    ORDER BY position\n    LIMIT max_count":
              "FROM (SELECT * FROM events ORDER BY position LIMIT max_count) e WHERE position > after ORDER BY position"},
             ex.no_more_than_asked_for, "the first ones in order"),
+    Mistake("08.1", "passes so many rows by", {"    WHERE position > after\n": "", "LIMIT max_count": "OFFSET after LIMIT max_count"},
+            AS_OURS, "An OFFSET counts rows"),
+    Mistake("08.1", "a text for a number", {"ORDER BY position": "ORDER BY position::text"},
+            AS_OURS, "a text is no number"),
     Mistake("08.1", "counts positions", {"LIMIT max_count": "", "WHERE position > after": "WHERE position > after AND position <= after + max_count"},
             ex.a_hole_is_stepped_over, "It returned nothing"),
 )  # fmt: skip

@@ -66,7 +66,7 @@ ARCHIVE_STREAM = (
     Mistake("09.1", "counts the snapshots", {COUNT + SNAPSHOTS: SNAPSHOTS + COUNT},
             ex.it_returns_how_many, "the statement right before it"),
     Mistake("09.1", "moves every stream", {" WHERE e.stream_id = archive_stream.stream_id": ""},
-            ex.it_returns_how_many, "returned 4"),
+            ex.it_returns_how_many, "all streams were moved"),
     Mistake("09.1", "copies every stream", {COPY: "        INSERT INTO archived_events SELECT * FROM events;\n"},
             ex.another_stream_is_untouched, "archived_events [1]"),
     Mistake("09.1", "marks every stream", {MARK: "        UPDATE streams SET archived_at = clock_timestamp();\n"},

@@ -19,8 +19,6 @@ from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
 _ADVICE = {
     psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
-    psycopg.errors.AmbiguousColumn: "Inside a function that name is a variable too. Say whose column you mean: put the "
-    "name, or short name, of the table in front of it.",
     psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
     psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
 }
@@ -113,10 +111,25 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     if diag.message_detail:
         lines.append(diag.message_detail)
     lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
+    if isinstance(error, psycopg.errors.AmbiguousColumn):
+        lines.append(_ambiguous(diag))
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
+
+
+def _ambiguous(diag: Any) -> str:
+    """Return whose name it could be: a variable's, or that of several rows. PostgreSQL's DETAIL tells."""
+    if "PL/pgSQL variable" in (diag.message_detail or ""):
+        return (
+            "Inside a function that name is a variable too. Say whose column you mean: put the name, or short name, of "
+            "the table in front of it."
+        )
+    return (
+        "Several rows have a column of that name: with ON CONFLICT the row that is there and the row that was offered, "
+        "`excluded`. Say whose you mean: give the table a short name (AS s), and s.version is the row's that is there."
+    )
 
 
 def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
@@ -134,7 +147,10 @@ def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
         opening = re.search(rf"FUNCTION\s+{name}\b.*?\$\w*\$", text, re.IGNORECASE | re.DOTALL)
         if opening:
             number = text[: opening.end()].count("\n") + line - 1
-            if number < text.count("\n") + 1:
+            lines = text.splitlines()
+            if number < len(lines):
+                if lines[number].strip().upper() == "RETURN QUERY":  # what it returns is the learner's: quote that
+                    number = next((n for n in range(number, len(lines)) if "INSERT INTO" in lines[n].upper()), number)
                 return [_numbered(text, number)]
     return []
 

@@ -114,21 +114,34 @@ class Comes(Nobody):
             self._go_on(play)
         if self._is_late and play.stage.is_idle():  # else the caller is not done, who rolls back in the end
             play.stage.somebody.execute("SET lock_timeout = '5s'")
-            run_task(self._somebody.act, play.stage.somebody)
+            self._do(play)
             play.stage.somebody.execute("SET lock_timeout = '1ms'")
 
     def _come(self, play: Play) -> None:
         connection = play.stage.somebody
         try:
             connection.execute("BEGIN")
-            run_task(self._somebody.act, connection)
-            if self._act == "commits":
+            if not self._do(play):
+                connection.rollback()
+            elif self._act == "commits":
                 connection.commit()
             else:
                 self._is_open = True
         except LockNotAvailable:
             connection.rollback()
             self._is_late = play.waited = True
+
+    def _do(self, play: Play) -> bool:
+        """Do what they do; return False where it is refused, as an append to an archived stream is."""
+        try:
+            run_task(self._somebody.act, play.stage.somebody)
+        except LockNotAvailable:
+            raise
+        except psycopg.Error as error:
+            if not self._at or not (error.sqlstate or "").startswith("ES"):
+                raise
+            return False
+        return True
 
     def _open_gate(self, play: Play) -> None:
         self._holds_gate = False

@@ -150,7 +150,7 @@ def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
                 if not any(seen == wanted for wanted in known[act]):
                     when = f"{_place(seen.places, at) if at else 'Just before the call'}, somebody else {somebody.did}"
                     _must_be(seen, list(known[act]), scene, f" {when}, {_AND_THEN[act]}.{_HOW[mode]}")
-                if seen.waited or not at or (act == "holds" and not who.held_up):
+                if seen.waited or not at or (act == "holds" and not who.held_up) or places[at - 1].startswith("after "):
                     break
 
 
@@ -184,6 +184,7 @@ def _broken(stage: Stage, scene: Scene) -> None:
             for it in _chosen(stage.play("reference", scene, mode).places):
                 who = Breaks(kind, it)
                 right.append(who.heard(stage.play("reference", scene, mode, who)))
+            scene = replace(scene, advice=replace(scene.advice, outcome=scene.advice.left))
             _must_be(seen, right, scene, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}")
 
 
@@ -244,17 +245,19 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
         _tell(scene, f"{what} It should have {wanted}. It {got}.", advice.outcome)
     found = seen.rows or {}
     nearest = min(alike, key=lambda it: sum((it.rows or {}).get(name) != rows for name, rows in found.items()))
+    if left := [it for it in seen.left if it not in nearest.left]:
+        told = f"{what} It {short(seen.outcome)}, and {listed(left)}."
+        _tell(scene, told + (f" Right: {listed(nearest.left)}." if nearest.left else ""), advice.left)
     for table, right_rows in (nearest.rows or {}).items():
         rows = found.get(table, [])
-        missing = [row for row in right_rows if row not in rows]
-        extra = [row for row in rows if row not in right_rows]
+        missing: Sequence[str] = [row for row in right_rows if row not in rows]
+        extra: Sequence[str] = [row for row in rows if row not in right_rows]
         if len(missing) == len(extra) and missing:
-            missing, extra = zip(*map(_what_differs, missing, extra), strict=True)  # type: ignore[assignment]
+            missing, extra = zip(*map(_what_differs, missing, extra), strict=True)
         if missing or extra:
             holds = f"{table} should hold {_rows(missing)}" if missing else f"{table} should hold no more"
             _tell(scene, f"{what} It {short(seen.outcome)}. Then {holds}. It holds {_rows(extra)}.", advice.rows)
-    told = f"{what} It {short(seen.outcome)}, and {listed(seen.left) if seen.left else 'that is all'}."
-    _tell(scene, told + (f" Right: {listed(nearest.left)}." if nearest.left else ""), advice.left)
+    _tell(scene, f"{what} It {short(seen.outcome)}. Right: {listed(nearest.left)}.", advice.left)
 
 
 def _what_differs(wanted: str, found: str) -> tuple[str, str]:

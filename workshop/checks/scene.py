@@ -33,18 +33,19 @@ class SqlCall(Call):
 
     Args:
         query: such as "SELECT version FROM read_stream({})"; of one column, the values are returned.
+        run: what is done instead, where one query is not enough.
     """
 
-    def __init__(self, query: str):
-        def run(_: object, stage: Any, arguments: str = "") -> list:
-            cursor = stage.connection.execute(query.replace("{}", arguments).encode())
-            rows = cursor.fetchall() if cursor.description else []
-            return [row[0] for row in rows] if cursor.description and len(cursor.description) == 1 else rows
-
-        super().__init__(query, run)
+    def __init__(self, query: str, run: Callable[..., Any] | None = None):
+        super().__init__(query, run or self._query)
 
     def in_words(self, given: tuple) -> str:
-        return self.says.replace("{}", given[0] if given else "")
+        return self.says.replace("{}", given[0])
+
+    def _query(self, _: object, stage: Any, arguments: str) -> list:
+        cursor = stage.connection.execute(self.says.replace("{}", arguments).encode())
+        rows = cursor.fetchall()
+        return [row[0] for row in rows] if len(cursor.description) == 1 else rows
 
 
 def _events(value: Any) -> Any:

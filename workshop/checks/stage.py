@@ -41,8 +41,12 @@ _GATE = f"""
 CREATE SEQUENCE stage_place;
 CREATE FUNCTION stage_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    number int := nextval('stage_place');
+    number int;
 BEGIN
+    IF current_setting('stage.caller', true) IS DISTINCT FROM 'on' THEN
+        RETURN NULL;
+    END IF;
+    number := nextval('stage_place');
     RAISE NOTICE 'stage: % % %', lower(TG_WHEN), TG_OP, TG_TABLE_NAME;
     IF number::text = current_setting('stage.breaks', true) THEN
         RAISE EXCEPTION 'no space left on the stage' USING ERRCODE = 'disk_full';
@@ -88,6 +92,12 @@ class Tables:
             (database.schema,),
         ).fetchall()
         self.names = [row[1] for row in rows]
+        self.sequences = [
+            name
+            for table, quoted, _, columns in rows
+            for column in columns
+            for (name,) in database.execute("SELECT pg_get_serial_sequence(%s, %s)", (quoted, column))
+        ]
         self._moments = {row[0]: row[2] for row in rows}
         self._positions = {row[0]: row[3] for row in rows}
         self._told: dict[tuple[str, str], list[str]] = {}  # the same is seen again and again
@@ -271,6 +281,7 @@ class Stage:
         self._ready(side)
         other = "SET LOCAL transaction_isolation = 'repeatable read'; SET LOCAL TIME ZONE 'Asia/Kathmandu'; "
         self._begin((other if elsewhere else "") + cases.before + "SAVEPOINT stage_case;")
+        again = f"ROLLBACK TO stage_case; {self._drawn()}"
         untouched = self._trace(self.connection)
         seen = []
         for given in chosen:
@@ -290,7 +301,7 @@ class Stage:
             seen.append(self._seen(cases, outcome, rows, play, error))
             if is_over:
                 break
-            self.connection.unwatched("ROLLBACK TO stage_case")
+            self.connection.unwatched(again)
         if not self.connection.closed:
             self.connection.rollback()
         return seen
@@ -349,9 +360,20 @@ class Stage:
         self.connection.autocommit = True
         if self._paths["answer"] != self._paths["reference"]:
             self.connection.unwatched(f"SET search_path = {self._paths[side]}; SET stage.breaks = ''")
+        if self.gates:
+            self.connection.unwatched("SET stage.caller = 'on'")
 
     def _new_caller(self) -> Watched:
         return Watched.of(self._database.connect())
+
+    def _drawn(self) -> str:
+        """Return the SQL that brings the sequences of positions back to where they are now."""
+        return "".join(
+            self.connection.unwatched(
+                f"SELECT format('SELECT setval(%L, %s, %L);', '{it}', last_value, is_called) FROM {it}"
+            ).fetchone()[0]  # type: ignore[index]
+            for it in self._tables.sequences
+        )
 
     def _begin(self, first: str = "") -> str:
         """Begin the caller's transaction; return its number."""

@@ -1,5 +1,6 @@
 """The exercises of notebook 02: from one careful INSERT to a function that appends a batch, and reading it back."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from eventstore import WrongExpectedVersion
 from ..arranged import FIRST_MOMENT, append, many, moment, put
 from ..exercise import Exercise
 from ..looks import looks
-from ..sandbox import Sandbox, own_sandbox
+from ..sandbox import Sandbox, own_sandbox, tell
 from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
+from ..stage import Stage
 
 WRONG_EXPECTED_VERSION = "ES001"
 TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
@@ -274,6 +276,9 @@ def a_batch_keeps_its_order(sandbox: Sandbox) -> None:
     """A batch is stored in its order"""
     append_batch(sandbox, THREE)
     expected = [(1, "AccountOpened"), (2, "DepositRecorded"), (3, "CashWithdrawn")]
+    assert sandbox.stream()[0][1] != '"AccountOpened"', (
+        "The types are stored with quotation marks around them: `->` gives JSON, and `->>` gives text, event ->> 'type'."
+    )
     assert sandbox.stream() == expected, f"A batch of three should be stored as {expected}. It is {sandbox.stream()}."
     data = sandbox.values("SELECT data ->> 'n' FROM events ORDER BY version")
     assert data == ["1", "2", "3"], (
@@ -288,7 +293,12 @@ def a_batch_moves_the_stream_by_its_size(sandbox: Sandbox) -> None:
         f"After a batch of three, the stream's row says version {stream_version(sandbox)}. "
         "It moves by the number of events, not by one."
     )
-    append_batch(sandbox, THREE)
+    again = (
+        "account-1 holds the versions 1, 2 and 3, and a second batch of three was refused: {error}. The place of an event is "
+        "`actual + n`, behind what the stream holds already."
+    )
+    with tell({psycopg.errors.UniqueViolation: again}):
+        append_batch(sandbox, THREE)
     versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3, 4, 5, 6], (
         f"Two batches of three should give the versions 1 to 6. They gave {versions}."
@@ -315,6 +325,11 @@ def it_returns_where_the_batch_ended(sandbox: Sandbox) -> None:
     last = sandbox.execute(
         "SELECT version, position FROM events WHERE stream_id = 'account-1' AND version = 4"
     ).fetchone()
+    positions = sandbox.values("SELECT position FROM events WHERE stream_id = 'account-1' ORDER BY version")
+    assert positions == sorted(positions), (
+        f"In the order of their versions, the events have the positions {positions}. Positions are drawn in the order in which "
+        "the rows are inserted, and the log is read by them: ORDER BY n."
+    )
     assert returned == last, (
         f"After a batch of three, the last event has version and position {last}. The function returned {returned}."
     )
@@ -710,6 +725,104 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
         ) from None
 
 
+# What `looks` plays: 02.3
+
+
+def _appends(*batches: tuple[Any, ...]) -> tuple[tuple[str], ...]:
+    """Return arguments of append_to_stream: of each batch the stream, the expected version, the events, the metadata."""
+    return tuple(
+        (
+            ", ".join(
+                [
+                    f"'{stream_id}'",
+                    "NULL" if expected is None else str(expected),
+                    events if isinstance(events, str) else f"'{json.dumps(events)}'",
+                    *(f"'{json.dumps(it)}'" for it in metadata),
+                ]
+            ),
+        )
+        for stream_id, expected, events, *metadata in batches
+    )
+
+
+_TWELVE = [event(f"E{number}", n=number) for number in range(1, 13)]
+_ODD = (
+    [{"type": "X"}],
+    [{"type": "X", "data": None}],
+    [{"type": "X", "data": [1, "2"]}],
+    [{"type": "X", "data": "a text"}],
+    [{"type": None, "data": {}}],
+    [{"type": 7, "data": {}}],
+    [{"type": "", "data": {"amount": "0.10", "of": {"deep": [1.50, None, True]}}}],
+    [{"type": "X", "data": {}, "id": "no id"}],
+    [{"type": "X", "data": {}, "id": None}],
+    [{"type": "X", "data": {}, "metadata": {"user": "eve"}, "version": 9, "recorded_at": "2000-01-01"}],
+    [event("X", "11111111-1111-1111-1111-111111111111"), event("Y", "11111111-1111-1111-1111-111111111111")],
+    [event("X", "11111111-1111-1111-1111-111111111111"), event("Y", "22222222-2222-2222-2222-222222222222")],
+    [event("X", str(UUID("c4d6fa155f52c86a1a18ce01210818d9")))],
+    ["a text"],
+    [],
+)
+
+
+def _run_append(_: object, stage: Stage, arguments: str) -> Any:
+    """Append; return the rows, with the event at each position: its number depends on what others have drawn."""
+    rows = stage.connection.execute(f"SELECT * FROM append_to_stream({arguments})".encode()).fetchall()
+    of_event = "SELECT stream_id, version FROM events WHERE position = %s"
+    return [(version, stage.connection.execute(of_event, (at,)).fetchone(), *more) for version, at, *more in rows]
+
+
+APPEND_TO_STREAM = SqlCall("append_to_stream({})", _run_append)
+_STREAMS = (
+    put("account-1", "AccountOpened", "DepositRecorded", row=True)
+    + put("account-2", *["X"] * 9, row=True)
+    + put("future-1", "X", at=lambda _: "2999-01-01 00:00:00+00", row=True)
+)
+OF_BATCHES = Advice(
+    "It returns one row: the version and the position of the batch's last event, and repeated, which is false. And what is "
+    "missing is refused: no type or data is made up.",
+    "Each element of new_events becomes one row: its place is actual + n, its type a text, event ->> 'type', its data JSON, "
+    "event -> 'data', as it is; then the metadata, and the one stamp.",
+    "Nothing that goes wrong is caught here: an error undoes all that the function did.",
+)
+BATCHES = (
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 is at version 2, account-2 at version 9, future-1 at version 1, recorded in the year 2999",
+        before=_STREAMS,
+        given=_appends(
+            *(("account-1", expected, THREE) for expected in (None, 2, 1, 0, 3, -1, -2, 2**31, 5 * 10**9)),
+            *(("account-3", expected, THREE) for expected in (None, 0, 1, -1)),
+            *(("account-2", 9, _TWELVE[:length]) for length in (1, 2, 3, 12)),
+            ("future-1", 1, THREE),
+            *((stream_id, None, THREE) for stream_id in ("a", "account_1", "Account-1", "x" * 255, "x" * 256, "")),
+            *(("account-1", 2, THREE, metadata) for metadata in ({"user": "alice"}, [], None, {"n": [1.50]})),
+            *(("account-1", 2, odd, {"user": "alice"}) for odd in _ODD),
+            ("account-1", 2, "'{}'"),
+        ),
+        advice=OF_BATCHES,
+    ),
+    *(
+        Scene(
+            call=APPEND_TO_STREAM,
+            story="account-1 is at version 2, and there is no account-3",
+            before=_STREAMS,
+            given=given,
+            somebody=tuple(
+                Somebody(f"appended an event to {other}", append(other, "CashWithdrawn"))
+                for other in (stream_id, "account-2")
+            ),
+            stranger=Somebody("appends to account-2", append("account-2", "X")),
+            advice=OF_BATCHES,
+        )
+        for stream_id, given in zip(
+            ("account-1", "account-1", "account-3"),
+            _appends(("account-1", None, THREE), ("account-1", 2, THREE), ("account-3", 0, THREE)),
+            strict=True,
+        )
+    ),
+)
+
 # What `looks` plays: 02.5
 
 # Positions, moments and the order in the table are another order than the versions; two events share a moment, one is ahead
@@ -924,6 +1037,7 @@ EXERCISES = (
             metadata_goes_with_each_event,
             a_batch_happens_at_one_moment,
             an_id_is_kept,
+            *looks(*BATCHES),
         ),
         hints=(
             "Lock and look are given. What is left is one INSERT whose SELECT makes a row of each element of the array.",

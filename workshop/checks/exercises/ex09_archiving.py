@@ -10,10 +10,12 @@ from eventstore import EventStore, WrongExpectedVersion
 from ...bank import CommandRefused
 from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
 from ...bank.examples import closed, deposited, opened, withdrawn
-from ..arranged import append
+from ..arranged import append, put
 from ..exercise import Exercise
 from ..given import whole_schema
+from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
+from ..scene import Advice, Cases, Scene, Somebody, SqlCall
 
 WRONG_EXPECTED_VERSION = "ES001"
 FACTS_STAY = "ES002"
@@ -44,6 +46,11 @@ def archived(sandbox: Sandbox, stream_id: str = "account-1", expected: int | Non
     try:
         return sandbox.value(archive(stream_id, expected))
     except psycopg.Error as error:
+        assert error.sqlstate != WRONG_EXPECTED_VERSION or expected is not None, (
+            f"Without an expected version any will do, and {stream_id} was refused: {error.diag.message_primary}. "
+            "`stream.version <> expected_version` is not true where expected_version is NULL; IS DISTINCT FROM takes NULL "
+            "for a version."
+        )
         if error.sqlstate != FACTS_STAY:
             raise
         raise AssertionError(
@@ -81,6 +88,11 @@ def it_returns_how_many(sandbox: Sandbox) -> None:
     two_accounts(sandbox)
     sandbox.execute("INSERT INTO snapshots VALUES ('account-1', 'BankAccount', 'v1', 2, now(), '{}')")
     returned = archived(sandbox)
+    left = versions(sandbox, "events", "account-2")
+    assert left == [1], (
+        f"account-1 was archived, and of account-2 the versions {left} are left in events: all streams were moved. Each "
+        "statement needs its WHERE e.stream_id = archive_stream.stream_id."
+    )
     assert returned == 3, (
         f"account-1 had 3 events, and the function returned {returned!r}. GET DIAGNOSTICS moved = ROW_COUNT counts the "
         "rows of the statement right before it."
@@ -237,6 +249,71 @@ def a_version_overtaken_is_noticed(sandbox: Sandbox) -> None:
 
 def _said(outcome: Any) -> str:
     return f" (the function raised: {outcome.diag.message_primary})" if isinstance(outcome, psycopg.Error) else ""
+
+
+ARCHIVE = SqlCall("SELECT archive_stream({})")
+_TWO_STREAMS = (
+    put(
+        "account-1", "AccountOpened", "DepositRecorded", "AccountClosed", position=lambda version: 7 * version, row=True
+    )
+    + put("account-2", *["X"] * 12, position=lambda version: 100 - version, row=True)
+    + "INSERT INTO snapshots SELECT id, 'BankAccount', 'v1', 1, '2025-03-01', '{}'::json FROM streams;"
+    " INSERT INTO snapshots SELECT id, 'Statement', 'v2', 3, '2025-03-03', '{}'::json FROM streams;"
+)
+OF_ARCHIVE = Advice(
+    "The lock comes first, then the comparison with the version in the row, then the move; what is returned is how many events "
+    "left the table events.",
+    "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
+    "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
+    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
+)
+ARCHIVES = (
+    Cases(
+        call=ARCHIVE,
+        story="account-1 is at version 3, and account-2 at version 12",
+        before=_TWO_STREAMS,
+        given=tuple(
+            (arguments,)
+            for arguments in (
+                *(f"'{id}'" for id in ("account-1", "account-2", "Account-1", "account_1", "account-%", "")),
+                *(f"'account-1', {version}" for version in (3, 2, 4, 0, -1, 2**31, "NULL")),
+                *(f"'account-2', {version}" for version in (12, 9, 1)),
+                *(f"'account-3', {version}" for version in (0, 1, -1, "NULL")),
+                "stream_id => 'account-1', expected_version => 3",
+            )
+        ),
+        advice=OF_ARCHIVE,
+    ),
+    Cases(
+        call=ARCHIVE,
+        story="account-1 is in the archive, at version 3",
+        before=_TWO_STREAMS + "SELECT archive_stream('account-1');"
+        " UPDATE streams SET archived_at = '2025-04-01' WHERE id = 'account-1';",
+        given=tuple((f"'account-1'{expected}",) for expected in ("", ", 3", ", 2", ", 0", ", NULL")),
+        advice=OF_ARCHIVE,
+    ),
+    Scene(
+        call=ARCHIVE,
+        story="account-1 is at version 3",
+        before=_TWO_STREAMS,
+        given=("'account-1'",),
+        somebody=(
+            Somebody("appended an event to account-1", append("account-1", "DepositRecorded")),
+            Somebody("archived account-1", "SELECT archive_stream('account-1')"),
+        ),
+        stranger=Somebody("appends to account-2", append("account-2", "X")),
+        advice=OF_ARCHIVE,
+    ),
+    Scene(
+        call=ARCHIVE,
+        story="account-1 is at version 3",
+        before=_TWO_STREAMS,
+        given=("'account-1', 3",),
+        somebody=(Somebody("appended an event to account-1", append("account-1", "DepositRecorded")),),
+        breaks=False,
+        advice=OF_ARCHIVE,
+    ),
+)
 
 
 # 09.2 close_books
@@ -443,6 +520,7 @@ EXERCISES = (
             its_snapshots_are_gone,
             an_append_under_way_is_waited_for,
             a_version_overtaken_is_noticed,
+            *looks(*ARCHIVES),
         ),
         hints=(
             "Take it in the order of the list: lock, compare, and then four short statements for a stream that is still "
