@@ -6,15 +6,18 @@ import re
 import reprlib
 import textwrap
 import traceback
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from ..errors import WorkshopError
+from .answers import name_of_answer
 from .exercise import Exercise, label_of
 from .guard import LIMIT, Endless, plain
 from .report import Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
+from .source import NoSource, is_same_code, load, source_of
 
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
 _ADVICE = {
@@ -77,6 +80,39 @@ def _must_be_the_answers(error: BaseException | None, sandbox: Sandbox) -> None:
             "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
             "Run this cell again.",
         )
+
+
+def check_and_read(exercise: Exercise, answer: Any, url: str) -> tuple[Report, str, str]:
+    """Run an exercise's checks against an answer and against its text, loaded by itself: that is what can be kept.
+
+    Returns:
+        What came of the checks, the text, and why there is none that passes: one of the two is empty.
+
+    Raises:
+        WorkshopError: as run_checks does.
+    """
+    if not callable(answer) or is_untouched(exercise, answer):
+        return run_checks(exercise, answer, url), answer if isinstance(answer, str) else "", ""
+    loaded: Any = None
+    text = why = ""
+    try:
+        text = source_of(answer, exercise)
+        loaded = load(text, name_of_answer(exercise.id), f"my_eventstore.{Path(exercise.keeps).stem}")
+    except NoSource as error:
+        why = str(error)
+    except Exception as error:  # whatever the learner's text does by itself
+        why = f"by itself it does not load, {type(error).__name__}: {error}"
+    if loaded is not None and is_same_code(answer, loaded):  # else the answer itself has to pass, too
+        report = run_checks(exercise, loaded, url)
+        if report.passed:
+            return report, text, ""
+    report = run_checks(exercise, answer, url)
+    if report.passed and loaded is not None:
+        again = run_checks(exercise, loaded, url)
+        message = next((result.message for result in again.results if result.outcome == "failed"), "")
+        if not again.passed:
+            why = f"by itself, without the other cells, it does not pass. {message}"
+    return report, "" if why else text, why
 
 
 def is_untouched(exercise: Exercise, answer: Any) -> bool:
