@@ -15,7 +15,7 @@ $(shell rm -f .venv/lab .venv/test .venv/hub)
 endif
 endif
 
-.PHONY: lab update test bench hub bundle notebooks minutes outputs clean my_course
+.PHONY: lab update test bench hub bundle notebooks minutes instructors outputs clean my_course
 
 lab: .venv/lab
 	$(RUN) -m workshop.opening.command $(ARGS)
@@ -28,7 +28,7 @@ my_course: .venv/lab
 	$(RUN) -m workshop.opening.command lay-out
 
 # For each supported Python, on Linux, Windows and macOS: make bundle ARGS=/media/stick
-bundle: .venv/lab
+bundle: .venv/lab .venv/bin/uv
 	$(RUN) -m workshop.making.bundle $(ARGS)
 
 # The database is chosen with --postgres=embedded|docker|url: make test ARGS=--postgres=docker
@@ -52,6 +52,10 @@ notebooks: minutes
 minutes: .venv/test
 	$(RUN) -m workshop.making.minutes
 
+# What instructors read, as far as the kit knows it itself.
+instructors: .venv/test
+	$(RUN) -m workshop.making.instructors
+
 # Run solutions/ and store what they show, after their text or the package changed.
 outputs: .venv/test
 	$(RUN) -m workshop.making.grade_cells
@@ -59,6 +63,9 @@ outputs: .venv/test
 
 clean:
 	rm -rf .venv .benchmark
+
+.venv/bin/uv: | .venv/lab
+	@$(PYTHON) install.py "$(shell sed -n 's/^\(uv~=[0-9.]*\).*/\1/p' requirements-dev.txt)"
 
 .venv/lab: requirements.txt pyproject.toml install.py
 	@$(PYTHON) install.py -r requirements.txt

@@ -10,6 +10,9 @@ import pytest
 
 from tests.postgres import KINDS, Server, check_available, server
 
+# Folders whose tests share nothing but the server.
+STANDING_ALONE = ("tests/conformance/", "tests/eventstore/", "tests/exercises/")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     default = "url" if os.environ.get("DATABASE_URL") else "embedded"
@@ -29,29 +32,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Take two processes a core, for tests wait as much as they work; one, if the server is given."""
+    """Take two processes a core, for tests wait as much as they work; none, if the server is given."""
     return 0 if config.getoption("--postgres") == "url" else min(2 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests one by one where each stands alone, and files where a kernel, a room or a browser is shared."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.startswith(STANDING_ALONE) else nodeid.partition("::")[0]
+
+    return Scheduling(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not load all files once more for the few tests that are alone."""
     if config.getoption("--alone") == "only" and collection_path.is_file():
-        return True if "mark.alone" not in collection_path.read_text(encoding="utf-8") else None
+        return True if "mark.alone" not in collection_path.read_text(encoding="utf-8", errors="ignore") else None
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose by the mark `alone`, and have the cells of a notebook run in one process."""
-    wanted = {"with": (True, False), "without": (False,), "only": (True,)}[config.getoption("--alone")]
-    left_out = [item for item in items if bool(item.get_closest_marker("alone")) not in wanted]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem[:2]}"))
+    """Choose by the mark `alone`."""
+    if (which := config.getoption("--alone")) != "with":
+        by_mark: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            by_mark[item.get_closest_marker("alone") is not None].append(item)
+        items[:] = by_mark[which == "only"]
+        config.hook.pytest_deselected(items=by_mark[which != "only"])
 
 
 def pytest_configure(config: pytest.Config) -> None:

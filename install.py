@@ -74,8 +74,8 @@ def main():
         python = make_venv(os.path.join(HERE, ".venv"))
         what = sys.argv[1:] or ["-r", os.path.join(HERE, "requirements.txt")]
     print("Installing the kit and what it needs, once: this takes a minute or two.", flush=True)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    code = subprocess.call(pip + what)
+    isolated = ["--isolated"] if os.path.isdir(PACKAGES) else []  # from whatever this machine's pip is told otherwise
+    code = subprocess.call([python, "-m", "pip", "--disable-pip-version-check", *isolated, "install", "--quiet", *what])
     if code:
         sys.exit("pip could not install it; see above. Run this again once that is put right.")
     if os.path.isdir(PACKAGES):

@@ -141,7 +141,12 @@ def _room() -> Room:
             f"{CONNECTIONS} is {connections!r}, and that is no number of connections.",
             "Take a number such as 50, or leave it out.",
         )
-    return Room(os.environ.get("WORKSHOP_ROOM", "hub"), url, connections=int(connections) if connections else None)
+    return Room(
+        os.environ.get("WORKSHOP_ROOM", "hub"),
+        url,
+        connections=int(connections) if connections else None,
+        tell=lambda text: print(f"Note: {text}", file=sys.stderr),
+    )
 
 
 def _admit(room: Room, secret: bytes, login: str) -> str:

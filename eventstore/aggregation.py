@@ -23,6 +23,7 @@ def aggregate_stream(
     """Fold a stream into a state, as it is now or as it was.
 
     Args:
+        store: where the stream is.
         stream_id: the stream to read.
         initial: the state before the first event.
         evolve: a pure function from a state and an event to the next state.
@@ -35,10 +36,13 @@ def aggregate_stream(
 
     Raises:
         InvalidArgument, StreamArchived, UnknownEventType, InvalidEvent: as read_stream does.
+        EventStoreError: `evolve` ended the caller's transaction.
     """
     version = 0
     state = initial
-    for recorded in store.read_stream(stream_id, to_version=to_version, until=until, archived=archived):
-        state = evolve(state, recorded.event)
-        version = recorded.version
+    recorded_events = store.read_stream(stream_id, to_version=to_version, until=until, archived=archived)
+    with store.guard("evolve"):
+        for recorded in recorded_events:
+            state = evolve(state, recorded.event)
+            version = recorded.version
     return state, version

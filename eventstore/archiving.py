@@ -1,6 +1,6 @@
 """Archiving: a stream that has ended leaves the hot table. Its events stay what they are, and stay in the log."""
 
-from .arguments import ANY, STREAM_EXISTS, AnyVersion, check_stream_id, check_version
+from .arguments import ANY, STREAM_EXISTS, AnyVersion, check_stream_id, expected_value
 from .errors import own_errors
 from .store import EventStore
 
@@ -20,30 +20,29 @@ def archive_stream(store: EventStore, stream_id: str, *, expected_version: int |
 
     Raises:
         WrongExpectedVersion: the stream is at another version, or there is no such stream.
-        InvalidArgument: the stream id or the expected version is none.
+        InvalidArgument: the stream id or the expected version is not one.
     """
     check_stream_id(stream_id)
-    expected = None
-    if not isinstance(expected_version, AnyVersion):
-        expected = check_version("expected_version", expected_version, lowest=1)
-    with store.transaction(), own_errors(stream_id, STREAM_EXISTS if expected is None else expected):
-        row = store.execute("SELECT archive_stream(%s, %s)", (stream_id, expected)).fetchone()
-    assert row is not None  # the function returns one row, or raises
-    return row[0]
+    expected = None if expected_version is STREAM_EXISTS else expected_value(expected_version, lowest=1)
+    with store.transaction(of_one_statement=True), own_errors(stream_id, expected or STREAM_EXISTS):
+        (moved,) = store.one_row("SELECT archive_stream(%s, %s)", (stream_id, expected))
+    return int(moved)
 
 
 def restore_stream(store: EventStore, stream_id: str) -> int:
     """Bring a stream back from the archive, as it was. Appends go on after its last event.
+
+    Args:
+        stream_id: the stream.
 
     Returns:
         How many events were moved: 0 where the stream is not archived.
 
     Raises:
         WrongExpectedVersion: there is no such stream.
-        InvalidArgument: the stream id is none.
+        InvalidArgument: the stream id is not one.
     """
     check_stream_id(stream_id)
-    with store.transaction(), own_errors(stream_id, STREAM_EXISTS):
-        row = store.execute("SELECT restore_stream(%s)", (stream_id,)).fetchone()
-    assert row is not None
-    return row[0]
+    with store.transaction(of_one_statement=True), own_errors(stream_id, STREAM_EXISTS):
+        (moved,) = store.one_row("SELECT restore_stream(%s)", (stream_id,))
+    return int(moved)

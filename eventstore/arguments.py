@@ -1,6 +1,6 @@
 """What callers may pass: expected versions, names, ranges. What is none of these is refused, with the reason."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from .errors import InvalidArgument
@@ -25,6 +25,7 @@ STREAM_EXISTS = AnyVersion.STREAM_EXISTS
 
 _LONGEST_NAME = 255  # characters, as in schema/10_streams.sql
 _HIGHEST_VERSION = 2**63 - 1  # a bigint
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_stream_id(stream_id: str) -> None:
@@ -55,6 +56,23 @@ def check_version(name: str, version: int, *, lowest: int) -> int:
     return version
 
 
+def expected_value(expected_version: int | AnyVersion, *, lowest: int = NO_STREAM) -> int | None:
+    """Return an expected version as the functions in schema/ take it: a number, or None for ANY.
+
+    Raises:
+        InvalidArgument: it is not one.
+    """
+    if isinstance(expected_version, AnyVersion):
+        return expected_version.value
+    return check_version("expected_version", expected_version, lowest=lowest)
+
+
+def since_epoch(moment: datetime) -> timedelta:
+    """Return a moment as what can be compared: `<` and `==` of two local times go by what the clock showed, which is
+    earlier after it was set back, and the same for two moments an hour apart."""
+    return moment - _EPOCH
+
+
 def check_range(from_version: int, to_version: int | None, since: datetime | None, until: datetime | None) -> None:
     """Raise InvalidArgument unless both ranges have proper ends, in their order."""
     check_version("from_version", from_version, lowest=1)
@@ -62,7 +80,7 @@ def check_range(from_version: int, to_version: int | None, since: datetime | Non
     if to_version is not None and check_version("to_version", to_version, lowest=0) < from_version - 1:
         raise InvalidArgument(f"from_version {from_version} is after to_version {to_version}: turn the range round")
     for name, moment in (("since", since), ("until", until)):
-        if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+        if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             raise InvalidArgument(f"{name} must be a datetime with a time zone, not {moment!r}")
-    if since and until and since > until:
+    if since and until and since_epoch(since) > since_epoch(until):
         raise InvalidArgument(f"since {since} is after until {until}: turn the range round")

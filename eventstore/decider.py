@@ -47,6 +47,8 @@ def handle(
     may lead to other events, or be refused.
 
     Args:
+        store: where the stream is.
+        decider: how its kind of stream behaves.
         stream_id: the stream that the command is about.
         command: what is wanted.
         metadata: stored with each event.
@@ -60,13 +62,16 @@ def handle(
     Raises:
         WrongExpectedVersion: on the last attempt, too, somebody else was faster.
         DuplicateEvent: an event with one of the ids is in the stream already.
+        InvalidArgument, StreamArchived, UnknownEventType, InvalidEvent: as read_stream and append do.
+        EventStoreError: `decide` or `evolve` ended the caller's transaction.
         Exception: whatever `decide` raises to refuse the command; nothing was appended.
     """
     if attempts < 1:
         raise InvalidArgument(f"attempts must be 1 or more, not {attempts}")
     while True:
         state, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)
-        events = list(decider.decide(command, state))
+        with store.guard("decide"):
+            events = list(decider.decide(command, state))
         attempts -= 1
         try:
             if events:
@@ -78,6 +83,7 @@ def handle(
             if attempts == 0:
                 raise
         else:
-            for event in events:
-                state = decider.evolve(state, event)
+            with store.guard("evolve"):
+                for event in events:
+                    state = decider.evolve(state, event)
             return state, version

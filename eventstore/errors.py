@@ -1,5 +1,6 @@
 """What can go wrong, one class each. Every message says what was wrong; the attributes carry the values."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,11 @@ from psycopg import errors as postgres
 
 class EventStoreError(Exception):
     """The base of all errors that this package raises itself."""
+
+    _text = ""  # made of the arguments: it is these, not the message, that survive the way from another process
+
+    def __str__(self) -> str:
+        return self._text.format(*self.args) if self._text else super().__str__()
 
 
 class InvalidArgument(EventStoreError, ValueError):
@@ -30,15 +36,14 @@ class DuplicateEvent(EventStoreError):
         stream_id: the stream.
     """
 
-    def __init__(self, stream_id: str):
-        super().__init__(stream_id)  # the arguments, not the message: so it survives the way from another process
-        self.stream_id = stream_id
+    _text = (
+        "stream {0!r} already holds an event with one of these ids, or an id was given twice; only a repetition of the "
+        "whole append, the same events with their explicit expected_version, counts as a retry"
+    )
 
-    def __str__(self) -> str:
-        return (
-            f"stream {self.stream_id!r} already holds an event with one of these ids, or an id was given twice; "
-            "only a repetition of the whole append, with its explicit expected_version, counts as a retry"
-        )
+    def __init__(self, stream_id: str):
+        super().__init__(stream_id)
+        self.stream_id = stream_id
 
 
 class WrongExpectedVersion(EventStoreError):
@@ -50,14 +55,11 @@ class WrongExpectedVersion(EventStoreError):
         actual: the version that the stream was at; 0 where there was no such stream.
     """
 
+    _text = "Wrong expected version: {1} (stream: {0}, stream version: {2})"
+
     def __init__(self, stream_id: str, expected: object, actual: int):
         super().__init__(stream_id, expected, actual)
-        self.stream_id = stream_id
-        self.expected = expected
-        self.actual = actual
-
-    def __str__(self) -> str:
-        return f"Wrong expected version: {self.expected} (stream: {self.stream_id}, stream version: {self.actual})"
+        self.stream_id, self.expected, self.actual = stream_id, expected, actual
 
 
 class StreamArchived(EventStoreError):
@@ -67,15 +69,11 @@ class StreamArchived(EventStoreError):
         stream_id: the stream.
     """
 
+    _text = "stream {0!r} is archived: read it with read_stream(..., archived=True), or use restore_stream first"
+
     def __init__(self, stream_id: str):
         super().__init__(stream_id)
         self.stream_id = stream_id
-
-    def __str__(self) -> str:
-        return (
-            f"stream {self.stream_id!r} is archived: read it with read_stream(..., archived=True), "
-            "or bring it back with restore_stream"
-        )
 
 
 @contextmanager
@@ -84,6 +82,10 @@ def own_errors(stream_id: str, expected_version: object) -> Iterator[None]:
     try:
         yield
     except postgres.UniqueViolation as error:
+        # Raised by append_to_stream it names no constraint; and the caller may have unique indexes of their own.
+        key = error.diag.message_detail or ""
+        if error.diag.constraint_name and not re.match(r"[^(]*\((stream_id, id|id, stream_id)\)=", key):
+            raise
         raise DuplicateEvent(stream_id) from error
     except psycopg.DatabaseError as error:
         if error.sqlstate == "ES001":

@@ -4,26 +4,18 @@ An event is stored under a name, not under the path of its class, so a class can
 its events stay readable. Domain events are plain dataclasses and know nothing of this.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from .errors import InvalidEvent, UnknownEventType
+from .errors import InvalidArgument, InvalidEvent, UnknownEventType
 from .records import RecordedEvent
+from .round_trip import to_jsonb
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-
-# JSON text that may stand for a value which does not survive; without a hit there is none. See _faults.
-# Every event is searched, and that is twice as fast where no alternative begins with a class, such as `\de`.
-_SUSPECT = re.compile(rb"\\u0000|NaN|Infinity|0e|1e|2e|3e|4e|5e|6e|7e|8e|9e|T\d\d:\d\d:\d\d(?:\.\d+)?\"")
-_DEEPEST = 100  # levels
 
 
 class EventTypes:
@@ -32,7 +24,10 @@ class EventTypes:
     Args:
         classes: dataclasses, stored under their own names. Their fields are of types that msgspec can convert to JSON
             and back (str, int, bool, float, Decimal, datetime with a time zone, date, UUID, Enum, nested dataclasses,
-            lists, dicts, optionals).
+            lists, dicts, optionals). What is read back equals what was written, in the type that the field declares;
+            what would not is refused. `jsonb` keeps values, so that it can compare and search them, and not how they
+            were written: the order of a dict's keys is lost, and -0.0 becomes 0.0, and 1e16 an int where no field
+            declares it a float (in metadata, or Any).
         upcasters: for a stored name, a function from an event's JSON object, as it was stored, to one that fits the
             class of today. It gets every event of that name, old and new.
         named: classes stored under other names than their own: EventTypes(DepositRecorded=MoneyPaidIn). A class that
@@ -62,9 +57,21 @@ class EventTypes:
         self._readers = {name: self._reader(name) for name in self._decoders}
 
     def names(self, classes: Iterable[type]) -> list[str]:
-        """Return all names under which events of these classes, or of subclasses, are stored."""
-        wanted = tuple(classes)
-        return [name for name, decoder in self._decoders.items() if issubclass(decoder.type, wanted)]
+        """Return all names under which events of these classes, or of subclasses, are stored.
+
+        Raises:
+            UnknownEventType: there is one among them for which nothing is registered, or there is none at all.
+            InvalidArgument: it is a class, and not several.
+        """
+        if isinstance(classes, type):
+            raise InvalidArgument(f"event types are a list of classes: write [{classes.__name__}] for one")
+        registered = {name: decoder.type for name, decoder in self._decoders.items()}
+        if not (wanted := tuple(classes)):
+            raise UnknownEventType("no event types are asked for: give at least one class")
+        for cls in wanted:
+            if not any(issubclass(each, cls) for each in registered.values()):
+                raise self._unknown(f"{cls.__name__} is not one of the registered event types")
+        return [name for name, each in registered.items() if issubclass(each, wanted)]
 
     def encode_batch(self, events: Iterable[object], event_ids: Iterable[UUID] | None = None) -> list[dict]:
         """Return events as append_to_stream takes them: objects of type, data and, where ids are given, id.
@@ -78,22 +85,15 @@ class EventTypes:
         items: list[dict[str, Any]] = []
         for event in events:
             if (name := self._names.get(type(event))) is None:
-                raise UnknownEventType(
-                    f"{type(event).__name__} is not a registered event type (registered: "
-                    f"{', '.join(self._readers) or 'none'}): add the class to EventTypes(...)"
-                )
+                raise self._unknown(f"{type(event).__name__} is not a registered event type")
             items.append({"type": name, "data": msgspec.Raw(_encode(event, name, self._readers[name]))})
         if not items:
             raise InvalidEvent("no events to append: give at least one")
         if event_ids is not None:
-            if not isinstance(event_ids, Iterable):
-                raise InvalidEvent(f"event_ids must be a list of uuid.UUID, not {event_ids!r}")
-            ids = list(event_ids)
-            if len(ids) != len(items):
-                raise InvalidEvent(f"{len(items)} events need {len(items)} event_ids, not {len(ids)}")
+            ids = list(event_ids) if isinstance(event_ids, Iterable) else [event_ids]
+            if len(ids) != len(items) or not all(isinstance(each, UUID) for each in ids):
+                raise InvalidEvent(f"{len(items)} events need as many event_ids of uuid.UUID, not {len(ids)}: {ids!r}")
             for item, event_id in zip(items, ids, strict=True):
-                if not isinstance(event_id, UUID):
-                    raise InvalidEvent(f"an event id must be a uuid.UUID, not {event_id!r}")
                 item["id"] = event_id
         return items
 
@@ -114,20 +114,20 @@ class EventTypes:
         recorded = []
         readers = self._readers
         for stream_id, version, position, event_id, name, data, metadata, recorded_at in rows:
+            which = f"event {version} of stream {stream_id!r}"
             if (read := readers.get(name)) is None:
-                raise UnknownEventType(
-                    f"event {version} of stream {stream_id!r} has the type {name!r}, which is not registered "
-                    f"(registered: {', '.join(readers) or 'none'}): add its class to EventTypes(...)"
-                )
+                raise self._unknown(f"{which} has the type {name!r}, which is not registered")
             try:
                 event = read(data)
             except Exception as error:  # msgspec's, or whatever an upcaster raises
-                raise InvalidEvent(
-                    f"event {version} of stream {stream_id!r} does not fit {name}: {type(error).__name__}: {error}"
-                ) from error
+                raise InvalidEvent(f"{which} does not fit {name}: {type(error).__name__}: {error}") from error
             about = {} if metadata == "{}" else msgspec.json.decode(metadata)  # most have none, and thousands are read
             recorded.append(RecordedEvent(stream_id, version, position, event_id, name, event, about, recorded_at))
         return recorded
+
+    def _unknown(self, problem: str) -> UnknownEventType:
+        registered = ", ".join(self._decoders) or "none"
+        return UnknownEventType(f"{problem} (registered: {registered}): add the class to EventTypes(...)")
 
     def _reader(self, name: str) -> Callable[[str | bytes], Any]:
         """Return what makes an event of its JSON: for most types, the decoder itself."""
@@ -150,48 +150,9 @@ def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes:
     return _encode(dict(metadata), "metadata", msgspec.json.decode)
 
 
-def _encode(value: Any, what: str, read: Callable[[bytes], Any]) -> bytes:
-    """Return a value as JSON, or raise InvalidEvent where `read` would not get the same value back."""
-    fault = None
+def _encode(value: object, what: str, read: Callable[[bytes], Any]) -> bytes:
+    """Return a value as the JSON of an event or of metadata, or raise InvalidEvent where it would not come back."""
     try:
-        data = msgspec.json.encode(value)
-        suspect = _SUSPECT.search(data) is not None
-        back = read(_as_jsonb(data) if suspect else data)
-        if back != value:
-            fault = f"{value!r} comes back as {back!r}"
-    except Exception as error:  # msgspec's, or whatever an upcaster raises
-        suspect, fault = True, f"{type(error).__name__}: {error}"
-    if fault or suspect:
-        fault = next(_faults(value, "metadata" if what == "metadata" else ""), fault)
-    if fault:
-        raise InvalidEvent(f"{what} would not be read back as it was given: {fault}")
-    return data
-
-
-def _as_jsonb(data: bytes) -> bytes:
-    """Return JSON as PostgreSQL's jsonb gives it back: numbers without an exponent, so 1e23 is an integer."""
-    plain = json.loads(data, parse_float=lambda number: msgspec.Raw(format(Decimal(number), "f").encode()))
-    return msgspec.json.encode(plain)
-
-
-def _faults(value: object, path: str = "", depth: int = 0) -> Iterator[str]:
-    """Yield what JSON or PostgreSQL would lose of a value, each with its place, such as `owner.name`."""
-    if depth > _DEEPEST:
-        yield f"it is nested more than {_DEEPEST} levels deep, or contains itself"
-        return
-    at = f"{path or 'the event'} "
-    if is_dataclass(value) and not isinstance(value, type):
-        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _faults(key, path, depth + 1)
-            yield from _faults(item, f"{path}.{key}" if path else str(key), depth + 1)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for index, item in enumerate(value):
-            yield from _faults(item, f"{path}[{index}]", depth + 1)
-    elif isinstance(value, str) and "\0" in value:
-        yield at + "holds a NUL character, which PostgreSQL cannot store in text"
-    elif isinstance(value, (float, Decimal)) and not Decimal(value).is_finite():
-        yield at + f"is {value}: a number must be finite"
-    elif isinstance(value, datetime) and value.tzinfo is None:
-        yield at + f"is {value!r} without a time zone: add one, for example tzinfo=timezone.utc"
+        return to_jsonb(value, read, what)
+    except ValueError as error:
+        raise InvalidEvent(f"{what} would not be read back as it was given: {error}") from error

@@ -30,14 +30,16 @@ class Projection:
     table: str
     handles: tuple[type, ...]
 
-    def create(self, connection: psycopg.Connection) -> None:
+    def create(self, connection: psycopg.Connection[Any]) -> None:
         """Create the read model's table, unless it is there."""
         raise NotImplementedError
 
-    def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+    def project(self, connection: psycopg.Connection[Any], events: Sequence[RecordedEvent]) -> None:
         """Bring the read model up to date with events, in their order: those of one append, or thousands at once.
 
-        It runs in the transaction that stores the events. Whatever it raises undoes them, too.
+        It runs in the transaction that stores the events, and must not end it. Whatever it raises undoes them, too. It
+        may append, to the same store: what it appends is projected in its turn, once all projections have seen what
+        they are being shown now.
         """
         raise NotImplementedError
 
@@ -46,36 +48,40 @@ class Projection:
         return [recorded for recorded in events if isinstance(recorded.event, self.handles)]
 
 
-def rebuild(
-    log: Log, projection: Projection, progress: Callable[[int, int], Any] = lambda done, total: None
-) -> int:
+def rebuild(log: Log, projection: Projection, progress: Callable[[int, int], Any] = lambda done, total: None) -> int:
     """Make a read model anew from the log, in one transaction.
 
     Readers see the old rows until it is done. Appends that would change the read model wait; what they store counts
     once: it is either in the log when the lock is taken, or projected when the lock is given back.
 
     Args:
+        log: the log, or the event store.
+        projection: what makes the read model; its table is there.
         progress: called with the number of events done, and how many there are.
 
     Returns:
         How many events were projected.
+
+    Raises:
+        UnknownEventType: the projection handles a class that is not registered.
+        InvalidEvent: an event does not fit the class that is registered for its type.
+        EventStoreError: the projection, or `progress`, ended the transaction.
+        psycopg.Error: there is no such table, it could not be locked in time, or the connection is in a pipeline.
+        Exception: whatever the projection or `progress` raises. The read model is as it was then.
     """
+    log.check_no_pipeline("rebuild")
     table = sql.Identifier(projection.table)
     names = log.types.names(projection.handles)
     done = 0
-    with log.connection.transaction():
+    with log.transaction():
         # First the lock, then the look: every writer of the read model has committed, or waits.
         log.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))
         log.execute(sql.SQL("DELETE FROM {}").format(table))  # not TRUNCATE: that would lock readers out
-        row = log.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone()
-        total = row[0] if row else 0
+        (total,) = log.execute("SELECT count(*) FROM log WHERE type = ANY (%s)", (names,)).fetchone() or (0,)
         # A cursor with a name stays on the server, and hands out the log piece by piece.
-        with log.connection.cursor("rebuild", row_factory=tuple_row) as cursor:
-            cursor.execute(
-                RECORDED + "log WHERE type = ANY (%s) ORDER BY position",
-                (names,),
-                binary=True,  # ids and moments are read much faster than as text
-            )
+        cursor = psycopg.ServerCursor(log.connection, "rebuild", row_factory=tuple_row)
+        with log.guard("a projection, or progress,"), cursor:
+            cursor.execute(RECORDED + "log WHERE type = ANY (%s) ORDER BY position", (names,), binary=True)
             while rows := cursor.fetchmany(_BATCH):
                 projection.project(log.connection, log.types.records(rows))
                 done += len(rows)

@@ -68,11 +68,6 @@ class StreamInfo:
     updated_at: datetime
     archived_at: datetime | None = None
 
-    @property
-    def category(self) -> str:
-        """The part of the stream's id before the first dash: what kind of thing the stream is about."""
-        return self.stream_id.partition("-")[0]
-
 
 class LogPosition(NamedTuple):
     """How far the log can be read.

@@ -5,19 +5,15 @@ what could not be stored faithfully, and turns the database's errors into the pa
 """
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from importlib.resources import files
-from threading import RLock
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 
-from .arguments import ANY, NO_STREAM, AnyVersion, check_range, check_stream_id, check_version
+from .arguments import ANY, AnyVersion, check_range, check_stream_id, expected_value
 from .errors import StreamArchived, own_errors
 from .events import EventTypes, encode_metadata
 from .log import Log
@@ -30,37 +26,52 @@ _APPEND = "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::
 class EventStore(Log):
     """An event store on a psycopg connection.
 
-    On an autocommit connection each append is a transaction of its own. Inside a transaction of the caller's,
-    appends take part in it: they commit, or roll back, with everything else in it. The isolation level is meant
-    to be PostgreSQL's default, READ COMMITTED.
+    On an autocommit connection each append is a transaction of its own. In a transaction of the caller's, which without
+    autocommit there always is, appends take part: they commit, or roll back, with everything else in it. The isolation
+    level is meant to be PostgreSQL's default, READ COMMITTED.
+
+    Threads may share a store: each method has the connection for itself until it is done, and so has whoever is in a
+    block of `with store.transaction():`. A temporary table may not be called like one of the store's: PostgreSQL looks
+    there first. Appends say so.
 
     Args:
         connection: an open psycopg connection; its search_path says in which PostgreSQL schema the tables are.
         types: the event types that the store can write and read.
         projections: read models that are kept in the append's own transaction.
+
+    Raises:
+        UnknownEventType: a projection handles a class that is not registered.
     """
 
-    def __init__(self, connection: psycopg.Connection, types: EventTypes, projections: Iterable[Projection] = ()):
+    def __init__(self, connection: psycopg.Connection[Any], types: EventTypes, projections: Iterable[Projection] = ()):
         super().__init__(connection, types)
         self.projections = tuple(projections)
-        # One cursor for all appends: a new one would have to find out anew how each parameter is sent.
-        self._appending = connection.cursor(row_factory=tuple_row)
-        self._turn = RLock()  # for threads that share a store, and with it a connection
+        for projection in self.projections:
+            types.names(projection.handles)
+        # While projections are at work: what they append themselves, by the stream's id the first version of it.
+        self._unprojected: dict[str, int] | None = None
 
     def create_schema(self) -> None:
-        """Create the tables and functions in the connection's current schema, or bring the functions up to date; also
-        the tables of the registered projections.
+        """Create in the connection's current schema what is missing of tables and functions, bring functions up to
+        date, and create the projections' tables. No append waits for it, at whatever time.
 
-        Safe to call again, and from several connections at once.
+        Raises:
+            EventStoreError: a projection ended the transaction.
+            NotSupportedError: the connection is in a pipeline.
+            Exception: whatever a projection raises; nothing was created then.
         """
-        scripts = sorted((f for f in files(__package__).joinpath("schema").iterdir()), key=lambda file: file.name)
-        with self.connection.transaction():
-            # IF NOT EXISTS is no lock: two connections that create a table at once collide.
+        self.check_no_pipeline("create_schema")
+        scripts = sorted(files(__package__).joinpath("schema").iterdir(), key=lambda file: file.name)
+        with self.transaction():  # and in turn: two who create a table at once collide
             self.execute("SELECT pg_advisory_xact_lock(hashtext('eventstore.create_schema'))")
+            self.execute(scripts[0].read_bytes(), prepare=False)
+            there = {name for (name,) in self.execute("SELECT what_is_there()")}
             for script in scripts:
-                self.execute(script.read_bytes())
-            for projection in self.projections:
-                projection.create(self.connection)
+                if script.name[3:].removesuffix(".sql") not in there:
+                    self.execute(script.read_bytes(), prepare=False)
+            with self.guard("a projection"):
+                for projection in self.projections:
+                    projection.create(self.connection)
 
     def append(
         self,
@@ -78,8 +89,8 @@ class EventStore(Log):
             events: at least one instance of a registered event type.
             expected_version: the version that the writer read, NO_STREAM, STREAM_EXISTS or ANY.
             metadata: a JSON object, stored with each of the events.
-            event_ids: an id for each event. With them and an explicit expected_version, repeating an append whose
-                answer was lost stores nothing twice and returns what the first try would have returned.
+            event_ids: an id for each event. With them and an explicit expected_version, an append whose answer was lost
+                can be repeated: it stores nothing twice and returns what the first try would have returned.
 
         Returns:
             Where the append ended.
@@ -90,21 +101,17 @@ class EventStore(Log):
             DuplicateEvent: an event with one of the ids is in the stream already, and this is no plain retry.
             UnknownEventType: the class of an event is not registered.
             InvalidEvent: an event, its id or the metadata would not be read back as it was given.
-            InvalidArgument: the stream id or the expected version is none.
+            InvalidArgument: the stream id or the expected version is not one.
+            EventStoreError: a projection ended the transaction.
             Exception: whatever a projection raises; nothing was stored then.
         """
         check_stream_id(stream_id)
-        if isinstance(expected_version, AnyVersion):
-            expected = expected_version.value
-        else:
-            expected = check_version("expected_version", expected_version, lowest=NO_STREAM)
+        expected = expected_value(expected_version)
         new_events = self.types.encode_batch(events, event_ids)
         parameters = (stream_id, expected, msgspec.json.encode(new_events).decode(), encode_metadata(metadata).decode())
-        with self._turn, self.transaction():
+        with self.transaction(of_one_statement=not self.projections):
             with own_errors(stream_id, expected_version):
-                row = self._appending.execute(_APPEND, parameters).fetchone()
-            assert row is not None  # the function returns one row, or raises
-            appended = Appended(*row)
+                appended = Appended(*self.one_row(_APPEND, parameters))
             if self.projections and not appended.repeated:
                 self._project(stream_id, appended.version - len(new_events) + 1)
         return appended
@@ -119,12 +126,12 @@ class EventStore(Log):
         until: datetime | None = None,
         archived: bool = False,
     ) -> list[RecordedEvent]:
-        """Read a stream in the order of its versions, whole unless told otherwise.
+        """Read a stream in the order of its versions.
 
         Args:
+            stream_id: 1 to 255 characters.
             from_version, to_version: the versions to read, both included.
-            since, until: the moments to read, both included, with a time zone. What `until` leaves out is always the
-                newest: the rest is the stream as it was at that moment.
+            since, until: the moments to read, both included, with a time zone. `until` gives the stream as it was then.
             archived: whether to look into the archive, too.
 
         Returns:
@@ -134,26 +141,27 @@ class EventStore(Log):
             StreamArchived: the stream is in the archive, and that was not asked for.
             UnknownEventType: an event's type is not registered.
             InvalidEvent: an event does not fit the class that is registered for its type.
-            InvalidArgument: the stream id is none, or a range is turned round.
+            InvalidArgument: the stream id is not one, or a range is turned round.
         """
         check_stream_id(stream_id)
         check_range(from_version, to_version, since, until)
-        parameters: tuple = (stream_id, from_version, to_version, since, until)
+        parameters: tuple[Any, ...] = (stream_id, from_version, to_version, since, until)
         if archived:
-            return self.read("read_stream_from_log(%s, %s, %s, %s, %s)", parameters)
+            return self._events_from("read_stream_from_log(%s, %s, %s, %s, %s)", parameters)
+        source: LiteralString = "read_stream(%s, %s, %s, %s, %s)"
         if parameters[1:] == (1, None, None, None):
-            parameters = (stream_id,)  # PostgreSQL plans without the limits, and compares them with no row
-        source = f"read_stream({', '.join(['%s'] * len(parameters))})"
-        while not (events := self.read(source, parameters)):
-            # Only those who found nothing pay for a second look: is there nothing, or is it in the archive?
-            look = self.execute(
+            # PostgreSQL plans without the limits, and compares them with no row.
+            source, parameters = "read_stream(%s)", (stream_id,)
+        while not (events := self._events_from(source, parameters)):
+            # Only those who found nothing pay for a second look: is it in the archive, or has it come meanwhile?
+            archived, came = self.one_row(
                 "SELECT EXISTS (SELECT FROM streams WHERE id = %s AND archived_at IS NOT NULL),"
                 f" EXISTS (SELECT FROM {source})",
                 (stream_id, *parameters),
-            ).fetchone()
-            if look == (True, False):
+            )
+            if not came and archived:
                 raise StreamArchived(stream_id)
-            if look == (False, False):
+            if not came:
                 break
         return events
 
@@ -161,7 +169,7 @@ class EventStore(Log):
         """Return what is known of a stream, or None where there is no such stream.
 
         Raises:
-            InvalidArgument: the stream id is none.
+            InvalidArgument: the stream id is not one.
         """
         check_stream_id(stream_id)
         row = self.execute(
@@ -170,22 +178,26 @@ class EventStore(Log):
             " JOIN log last ON last.stream_id = s.id AND last.version = s.version"
             " WHERE s.id = %s",
             (stream_id,),
+            binary=True,  # psycopg does not know moments in every DateStyle
         ).fetchone()
         return StreamInfo(*row) if row else None
 
-    def transaction(self) -> AbstractContextManager:
-        """Return what makes an append and its projections one: nothing where one statement is the whole of it."""
-        idle = self.connection.info.transaction_status == TransactionStatus.IDLE
-        if idle and not self.projections:
-            return nullcontext()
-        if idle and not self.connection.autocommit:
-            self.execute("SELECT")  # begins the caller's transaction, which is the caller's to commit
-        # Inside a transaction this is a savepoint: a lost race leaves the caller's transaction usable.
-        return self.connection.transaction()
-
     def _project(self, stream_id: str, from_version: int) -> None:
-        """Show the events that were just appended to the projections that handle them."""
-        recorded = self.read_stream(stream_id, from_version=from_version)
-        for projection in self.projections:
-            if wanted := projection.wanted(recorded):
-                projection.project(self.connection, wanted)
+        """Show the events that were just appended to the projections that handle them.
+
+        What a projection appends itself is shown to all of them after what they are being shown now.
+        """
+        if self._unprojected is not None:
+            self._unprojected.setdefault(stream_id, from_version)
+            return
+        self._unprojected = {stream_id: from_version}
+        try:
+            with self.guard("a projection"):
+                while self._unprojected:
+                    stream_id, from_version = self._unprojected.popitem()
+                    recorded = self.read_stream(stream_id, from_version=from_version)
+                    for projection in self.projections:
+                        if wanted := projection.wanted(recorded):
+                            projection.project(self.connection, wanted)
+        finally:
+            self._unprojected = None

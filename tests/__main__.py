@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PYTEST = [sys.executable, "-m", "pytest", "--nbval", "--nbval-sanitize-with", "tests/nbval.cfg", "--durations=10"]
-TOGETHER = ["--alone=without", "--numprocesses=auto", "--dist=loadgroup"]
+TOGETHER = ["--alone=without", "--numprocesses=auto"]
 BY_THEMSELVES = ["--alone=only"]
 NONE_THERE = pytest.ExitCode.NO_TESTS_COLLECTED
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,14 @@ class Server:
 
 
 class EmbeddedServer(Server):
-    """A server from the wheel, on a data directory of its own in the temp folder (never the checkout's)."""
+    """A server from the wheel, on a data directory of its own in the temp folder (never the checkout's).
 
-    def __init__(self) -> None:
+    Args:
+        settings: what the server is started with, beside or instead of the kit's own.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
         # A short path, as the server's socket lies in it. The start also frees this process of PG* variables.
         self._data = Path(tempfile.mkdtemp(prefix="es-")).resolve() / "data"
         try:
@@ -56,9 +62,19 @@ class EmbeddedServer(Server):
             raise
 
     def start(self) -> None:
-        from workshop.server.embedded import running_server
+        from workshop.server import embedded
 
-        self.url = running_server(self._data)
+        command = embedded._command
+
+        def with_settings(*arguments: Any) -> list[str]:
+            *before, code, data = command(*arguments)
+            what = f"from workshop.server import programs; programs.SETTINGS |= {self._settings!r}; from workshop"
+            return [*before, code.replace("from workshop", what, 1), data]
+
+        with pytest.MonkeyPatch.context() as patch:
+            if self._settings:  # it is another process that starts the server
+                patch.setattr(embedded, "_command", with_settings)
+            self.url = embedded.running_server(self._data)
 
     def kill(self) -> None:
         import psutil
@@ -67,7 +83,8 @@ class EmbeddedServer(Server):
         postmaster.suspend()  # it is to start nothing more while its children are counted
         family = [postmaster, *postmaster.children(recursive=True)]
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # without its postmaster, it may end by itself
+                process.kill()
         while any(map(_runs, family)):
             time.sleep(0.01)
 
@@ -76,7 +93,8 @@ class EmbeddedServer(Server):
 
         # The keeper ends once the folder is gone, and may make it anew (to look at a lock) before it does.
         keepers = [each for each in psutil.process_iter(["cmdline"]) if str(self._data) in (each.info["cmdline"] or ())]
-        self.kill()
+        with suppress(psutil.NoSuchProcess):  # a test may have killed it, and not started it again
+            self.kill()
         shutil.rmtree(self._data.parent, ignore_errors=True)
         deadline = time.monotonic() + 10
         while any(map(_runs, keepers)) and time.monotonic() < deadline:

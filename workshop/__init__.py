@@ -3,13 +3,15 @@
 from importlib import import_module
 
 _CLASSROOM = ("check", "hint", "progress", "share", "solution", "start", "table")
+_PREDICTIONS = ("outcome", "predict")
 _ROOM = ("join", "leave")
 
-__all__ = [*_CLASSROOM, *_ROOM]
+__all__ = [*_CLASSROOM, *_PREDICTIONS, *_ROOM]
 
 
 def __getattr__(name: str) -> object:
     """Load what a notebook calls when it is called: the commands of a room need neither pandas nor an exercise."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".server.joining" if name in _ROOM else ".classroom", __name__), name)
+    where = ".server.joining" if name in _ROOM else ".predictions" if name in _PREDICTIONS else ".classroom"
+    return getattr(import_module(where, __name__), name)

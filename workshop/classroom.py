@@ -1,5 +1,6 @@
 """What a notebook calls: start, check, hint, solution, table, progress, share."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 from threading import Barrier, Event, Thread
@@ -214,15 +215,22 @@ def hint(exercise_id: str) -> None:
 
 
 def solution(exercise_id: str) -> None:
-    """Show the reference answer of an exercise.
+    """Show the reference answer of an exercise and, of a hard one, another way, and the classic choice that is wrong.
 
     Raises:
         WorkshopError: there is no such exercise.
     """
     exercise = _find(exercise_id)
-    language = "sql" if exercise.is_sql else "python"
-    answer = answers.reference_answer(exercise_id)
-    display(Prose(f"**{exercise_id} {exercise.title}**, an answer:\n\n```{language}\n{answer}\n```"))
+
+    def code(text: str) -> str:
+        return f"```{'sql' if exercise.is_sql else 'python'}\n{textwrap.dedent(text)}\n```"
+
+    said = [f"**{exercise_id} {exercise.title}**, an answer:", code(answers.reference_answer(exercise_id))]
+    for kind, way in answers.other_ways().get(exercise_id, {}).items():
+        title = "**Another way.** In place of" if kind == "another" else "**But not so.** In place of"
+        said += [title, code(way.instead_of), "one could write" if kind == "another" else "many write", code(way.write)]
+        said.append(way.why)
+    display(Prose("\n\n".join(said)))
 
 
 def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
@@ -268,7 +276,7 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
 
 
 def progress() -> None:
-    """Show how many exercises of each notebook are solved."""
+    """Show how many exercises of each notebook are solved, and which experiments were a surprise."""
     tried = recording.progress()
 
     def is_solved(exercise: Exercise) -> bool:
@@ -281,6 +289,14 @@ def progress() -> None:
     box = Box(f"{sum(solved.values())} of {count(total, 'exercise')} solved", "not started")
     for name, group in groups.items():
         box.progress(name, solved[name], len(group))
+    seen = {name: each for name, each in recording.predictions().items() if each.came is not None}
+    others = {name: each for name, each in seen.items() if each.came != each.expected}
+    surprises = [f"{name} ({each.came}, not {each.expected})" for name, each in sorted(others.items())]
+    if seen:
+        box.prose(
+            f"{len(seen) - len(surprises)} of {count(len(seen), 'experiment')} went as you expected."
+            + (f" You were surprised by {', '.join(surprises)}." if surprises else "")
+        )
     display(box.shown())
 
 

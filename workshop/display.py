@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from IPython import get_ipython
+from IPython.display import display
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not reached": "·", "met": "✓", "missed": "✗", "not tested": "·"}
 _COLOURS = {
@@ -36,7 +37,6 @@ _CODE = (
     " border: 1px solid color-mix(in srgb, currentColor 15%, transparent); padding: 6px 10px; margin: 6px 0;"
     " overflow-x: auto"
 )
-_INLINE = "module://matplotlib_inline.backend_inline"
 _MOST_ROWS = 60  # a table that has more shows its first and its last, or it would fill the notebook's file
 _EACH_END = 20
 _MOST_CHARACTERS = 500  # of a cell
@@ -180,12 +180,33 @@ def _inline(text: str) -> str:
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 
 
+class Line:
+    """A line that says how far something is, each time in the place of the one before.
+
+    Where nobody looks on, as in a program whose output goes to a file, there is none.
+    """
+
+    def __init__(self) -> None:
+        self._place = display(Shown("", ""), display_id=True) if _in_notebook() else None
+
+    def show(self, text: str) -> None:
+        """Show a text in the place of the one before."""
+        if self._place:
+            self._place.update(Shown(text, f"<div>{escape(text)}</div>"))
+        elif sys.stdout.isatty():
+            print(f"\r{text}", end="", flush=True)
+
+
 def show_figures_in_the_notebook() -> None:
     """Have matplotlib draw below the cell, whatever MPLBACKEND says in the environment of whoever runs a notebook."""
-    if type(get_ipython()).__name__ == "ZMQInteractiveShell":
-        os.environ["MPLBACKEND"] = _INLINE
-        if matplotlib := sys.modules.get("matplotlib"):
-            matplotlib.use(_INLINE)
+    if _in_notebook():
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        if "matplotlib" in sys.modules:  # it has looked already
+            get_ipython().run_line_magic("matplotlib", "inline")
+
+
+def _in_notebook() -> bool:
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 def count(number: int, noun: str) -> str:

@@ -1,2 +1,2 @@
 -- For those who read the log from a checkpoint. It is not unique: a unique index would have to include stream_id.
-CREATE INDEX IF NOT EXISTS events_by_position ON events (position);
+CREATE INDEX ON events (position);

@@ -5,7 +5,8 @@
 --   new_events        a JSON array: [{"type": "DepositRecorded", "data": {...}}, ...]; each may bring its own "id"
 --   metadata          a JSON object, stored with each of the events
 --
--- Returns the version and the position of the last event, and whether this only repeated an earlier append.
+-- Returns the version and the position of the last event, and whether this only repeated an earlier append. Lines that a
+-- later notebook brings are marked with its number.
 CREATE OR REPLACE FUNCTION append_to_stream(
     stream_id text, expected_version bigint, new_events jsonb, metadata jsonb DEFAULT '{}'
 ) RETURNS TABLE (version bigint, "position" bigint, repeated boolean)
@@ -13,64 +14,52 @@ LANGUAGE plpgsql AS $$
 DECLARE
     added    bigint := jsonb_array_length(new_events);
     actual   bigint;     -- the version before this append
-    archived timestamptz;
-    lost     boolean;    -- whether the stream was not at expected_version
     stamp    timestamptz;
     known    bigint;     -- how many of the events are in the stream already,
-    in_place bigint;     -- and how many of them just where this append would put them
+    in_place bigint;     -- and how many of them, unchanged, just where this append would put them
+    archived timestamptz;  -- 09
 BEGIN
     IF added = 0 THEN
         RAISE EXCEPTION 'No events to append to stream %', append_to_stream.stream_id
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    -- 1. Lock. One statement makes the stream's row or waits for it, and takes the versions. With a version to expect, it
-    --    looks, too: who has lost changes nothing and locks nothing, and so keeps nobody waiting.
-    IF expected_version > 0 THEN
-        UPDATE streams s SET version = s.version + added
-        WHERE s.id = append_to_stream.stream_id AND s.version = expected_version
-        RETURNING s.version - added, s.archived_at INTO actual, archived;
-    ELSE
-        INSERT INTO streams AS s (id, version) VALUES (append_to_stream.stream_id, added)
-        ON CONFLICT (id) DO UPDATE SET version = s.version + added WHERE expected_version IS DISTINCT FROM 0
-        RETURNING s.version - added, s.archived_at INTO actual, archived;
-    END IF;
+    -- 1. Lock. One statement makes the stream's row, or waits for it, and takes versions.
+    INSERT INTO streams AS s (id, version) VALUES (append_to_stream.stream_id, added)
+    ON CONFLICT (id) DO UPDATE SET version = s.version + added
+    RETURNING s.version - added, s.archived_at INTO actual, archived;  -- 09: what of the archive
 
-    -- 2. Look. Nobody else can move a stream whose versions we took, until we commit.
-    lost := NOT FOUND OR expected_version < -1 OR (expected_version = -1 AND actual = 0);
-    IF NOT FOUND THEN
-        SELECT s.version, s.archived_at INTO actual, archived FROM streams s WHERE s.id = append_to_stream.stream_id;
-    END IF;
+    IF archived IS NOT NULL THEN  -- 09
+        RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived  -- 09
+            USING ERRCODE = 'ES003', HINT = 'restore_stream brings it back.';  -- 09
+    END IF;  -- 09
 
-    IF archived IS NOT NULL THEN
-        RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived
-            USING ERRCODE = 'ES003', HINT = 'restore_stream brings it back.';
-    END IF;
+    -- 2. Look, and only now: nobody else can move this stream until we commit.
+    IF (expected_version <> -1 AND actual <> expected_version)
+        OR (expected_version = -1 AND actual = 0) THEN
+        -- Did an earlier try succeed, and its answer get lost? Then these very events follow expected_version.
+        SELECT count(*),
+               count(*) FILTER (WHERE e.version - n = expected_version
+                                  AND (e.type, e.data) = (event ->> 'type', event -> 'data')),
+               max(e.version), max(e.position)
+        INTO known, in_place, version, "position"
+        FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)
+        JOIN events e
+          ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;
 
-    IF lost THEN
-        IF new_events @? '$[*].id' THEN
-            -- Did an earlier try succeed, and its answer get lost? Then these very events follow expected_version.
-            SELECT count(*), count(*) FILTER (WHERE e.version - n = expected_version),
-                   max(e.version), max(e.position)
-            INTO known, in_place, version, "position"
-            FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)
-            JOIN events e
-              ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;
-
-            IF in_place = added THEN
-                repeated := true;
-                RETURN NEXT;
-                RETURN;
-            ELSIF known > 0 THEN
-                RAISE unique_violation
-                    USING MESSAGE = format('%s of %s events are in stream %s already', known, added, append_to_stream.stream_id);
-            END IF;
+        IF in_place = added THEN
+            UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;
+            repeated := true;
+            RETURN NEXT;
+            RETURN;
+        ELSIF known > 0 THEN
+            RAISE unique_violation
+                USING MESSAGE = format('%s of %s events are here already', known, added);
         END IF;
 
         RAISE EXCEPTION 'Wrong expected version: % (stream: %, stream version: %)',
-                expected_version, append_to_stream.stream_id, coalesce(actual, 0)
-            USING ERRCODE = 'ES001', DETAIL = coalesce(actual, 0),
-                  HINT = 'Read the stream again, decide again, and append with the version you read.';
+                expected_version, append_to_stream.stream_id, actual
+            USING ERRCODE = 'ES001', DETAIL = actual;
     END IF;
 
     -- 3. Write. now() is the start of the transaction, and one that started earlier may append later:
@@ -78,7 +67,7 @@ BEGIN
     SELECT greatest(clock_timestamp(), max(e.recorded_at)) INTO stamp
     FROM events e WHERE e.stream_id = append_to_stream.stream_id AND e.version = actual;
 
-    PERFORM announce_append();  -- before positions are drawn
+    PERFORM announce_append();  -- 08: before positions are drawn
 
     RETURN QUERY
     WITH appended AS (
@@ -92,6 +81,6 @@ BEGIN
     )
     SELECT max(a.version), max(a.position), false FROM appended a;
 
-    PERFORM notify_subscribers();
+    PERFORM notify_subscribers();  -- 08
 END
 $$;

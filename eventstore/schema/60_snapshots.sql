@@ -1,6 +1,6 @@
 -- A snapshot is a state that was worked out once, kept so that the next reader can start from it.
 -- It is a cache: every row can be deleted at any time, and nothing but speed is lost.
-CREATE TABLE IF NOT EXISTS snapshots (
+CREATE TABLE snapshots (
     stream_id   text        NOT NULL,
     state_type  text        NOT NULL,  -- one stream can be folded into several states
     shape       text        NOT NULL,  -- what the state was made of: one of another shape is never read

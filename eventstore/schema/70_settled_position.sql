@@ -3,8 +3,7 @@
 -- Returns that position, and the last one that anybody has drawn; they are the same while no append is under way.
 -- The order of the steps is what makes it true: see which positions there are, then which of them are still open, and
 -- only then, in a statement of its own, read the events. Whoever drew one of the positions announced it before.
-CREATE OR REPLACE FUNCTION settled_position(OUT settled bigint, OUT drawn bigint)
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION settled_position(OUT settled bigint, OUT drawn bigint) LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN
         RAISE EXCEPTION 'The log cannot be read in a % transaction', current_setting('transaction_isolation')
@@ -14,7 +13,7 @@ BEGIN
             USING ERRCODE = 'read_only_sql_transaction', HINT = 'It does not know which appends are open: read on the primary.';
     END IF;
 
-    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;
+    drawn := last_position((SELECT max(position) FROM log));
 
     SELECT least(drawn, min((classid::bigint & 65535) << 32 | objid::bigint)) INTO settled
     FROM pg_locks

@@ -1,5 +1,5 @@
 -- An event that a subscription's handler could not handle, put aside so that the rest of the log goes on.
-CREATE TABLE IF NOT EXISTS parked_events (
+CREATE TABLE parked_events (
     subscription text        NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
     position     bigint      NOT NULL,
     error        text        NOT NULL,

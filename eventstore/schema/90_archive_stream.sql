@@ -4,7 +4,8 @@
 --   expected_version  the version at which it was decided to archive it (NULL: whatever it is)
 --
 -- Returns how many events were moved: 0 where the stream was in the archive already.
-CREATE OR REPLACE FUNCTION archive_stream(stream_id text, expected_version bigint DEFAULT NULL) RETURNS bigint
+CREATE OR REPLACE FUNCTION archive_stream(stream_id text, expected_version bigint DEFAULT NULL)
+RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     stream streams;
@@ -14,7 +15,7 @@ BEGIN
     SELECT * INTO stream FROM streams s WHERE s.id = archive_stream.stream_id FOR UPDATE;
     IF stream.id IS NULL OR stream.version <> expected_version THEN
         RAISE EXCEPTION 'Wrong expected version: % (stream: %, stream version: %)',
-                coalesce(expected_version, -1), archive_stream.stream_id, coalesce(stream.version, 0)
+                expected_version, archive_stream.stream_id, coalesce(stream.version, 0)
             USING ERRCODE = 'ES001', DETAIL = coalesce(stream.version, 0);
     END IF;
 

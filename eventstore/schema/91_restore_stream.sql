@@ -1,8 +1,7 @@
 -- Bring the events of a stream back from the archive, as they were: appends go on after the last of them.
 --
 -- Returns how many events were moved: 0 where the stream was not in the archive.
-CREATE OR REPLACE FUNCTION restore_stream(stream_id text) RETURNS bigint
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION restore_stream(stream_id text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     stream streams;
     moved  bigint := 0;

@@ -11,6 +11,7 @@ pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwr
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.display import Box
 
 from ..postgres import Server
 from ..workshop.rooms import ScratchRoom
@@ -195,6 +196,47 @@ def test_sql_is_coloured_as_sql_in_both_themes(tab: Tab, open_notebook: OpenNote
     expect(notebook.output("SELECT 1 AS one").locator("td")).to_have_text("1")
 
 
+# Pages that are not JupyterLab, and define none of its colours: background, and colour of the text.
+PAGES = {
+    "VS Code, dark": ("#1f1f1f", "#cccccc"),
+    "VS Code, light": ("#ffffff", "#3b3b3b"),
+    "VS Code, dark, high contrast": ("#000000", "#ffffff"),
+    "VS Code, light, high contrast": ("#ffffff", "#292929"),
+    "Colab, light": ("#ffffff", "#212121"),
+    "Colab, light, its grey": ("#f7f7f7", "#212121"),
+    "Colab, dark": ("#383838", "#d5d5d5"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_reports_can_be_read_elsewhere(chromium: Browser, page: str) -> None:
+    background, colour = PAGES[page]
+    box = Box("Not yet", "failed")
+    for outcome in ("passed", "failed", "not reached", "met", "missed", "not tested"):
+        box.result(outcome, outcome, "Use `a < b`.\nline 1: SELECT\n        ^\nHint: none")
+    box.title("A title")
+    box.prose("Some prose, and `code`.")
+    box.progress("00_welcome", 1, 2)
+    tab = chromium.new_page()
+    tab.set_content(f"<body style='background: {background}; color: {colour}'>{box.shown()._repr_html_()}</body>")
+    texts = tab.locator("body").evaluate(CONTRASTS)
+    tab.close()
+    assert {"passed:", "failed:", "line 1: SELECT\n        ^", "1 of 2"} <= {text for text, _ in texts}
+    assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5]
+
+
+def test_a_screen_reader_hears_words_and_no_signs(chromium: Browser) -> None:
+    box = Box("Not yet", "failed")
+    box.result("passed", "It works", "")
+    box.progress("00_welcome", 1, 2)
+    tab = chromium.new_page()
+    tab.set_content(box.shown()._repr_html_())
+    heard = tab.locator("body").aria_snapshot()
+    tab.close()
+    assert "list" in heard and "passed:" in heard and "1 of 2" in heard
+    assert not re.search("[✓✗■□]", heard)
+
+
 def test_a_kernel_goes_on_after_an_interrupt(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook(NOTEBOOK)
     notebook.run(SET_UP)
@@ -259,6 +301,9 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
             for theme in ("JupyterLab Dark", "JupyterLab Light"):
                 tab.use_theme(theme)
                 assert shown.evaluate("each => each.scrollWidth <= each.clientWidth && each.clientHeight < 1000")
+                # To be read from the last row; beside the file browser, where the output has not all of the screen.
+                panel = shown.locator(".panel").first
+                assert panel.evaluate("each => parseFloat(getComputedStyle(each).fontSize)") >= 18
                 texts = shown.evaluate(CONTRASTS)
                 assert len(texts) > 200
                 assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5], theme

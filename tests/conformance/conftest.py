@@ -9,7 +9,7 @@ import eventstore
 from eventstore import EventStore
 from workshop.errors import WorkshopError
 from workshop.my_store.parts import Parts
-from workshop.my_store.store import open_store, reader_of
+from workshop.my_store.store import handle_next_of, open_store
 
 
 @pytest.fixture(scope="session")
@@ -39,4 +39,4 @@ def function(parts: Parts | None) -> Callable[[str], Callable]:
 def subscriptions_read_with(parts: Parts | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have subscriptions of this process read with the learner's handle_next, where it is solved."""
     if parts:
-        monkeypatch.setattr("eventstore.subscriptions.Reader", reader_of(parts))
+        monkeypatch.setattr("eventstore.worker.handle_next", handle_next_of(parts))

@@ -4,16 +4,19 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore import rebuild
+from eventstore import EventStoreError, rebuild
 from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
 from tests.concurrency import at_once
 from tests.subscribing import (
@@ -286,6 +289,203 @@ def test_a_handler_that_commits_by_sql_is_told_so(store, connect, deliveries):
         reader.wait_for(1)
     ((_, position, error),) = parked(store)
     assert position == 1 and "transaction" in error.lower(), error
+
+
+# Whose fault it is
+
+
+@pytest.fixture
+def at_once_again(monkeypatch):
+    """Have the next attempt come soon."""
+    monkeypatch.setattr("eventstore.worker._FIRST_DELAY", 0.01)
+
+
+def kills_its_connection(connection):
+    connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def takes_too_long(connection):
+    """The server ends who is idle in a transaction for longer than it may."""
+    connection.execute("SET idle_in_transaction_session_timeout = '50ms'")
+    time.sleep(0.1)
+
+
+KILLED = ("AdminShutdown", "IdleInTransactionSessionTimeout", "OperationalError")
+
+
+@pytest.mark.parametrize("batch", [1, 100])
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize("kill", [kills_its_connection, takes_too_long])
+def test_an_event_that_kills_its_connection_again_and_again_is_parked_and_the_rest_goes_on(
+    at_once_again, store, connect, deliveries, kill, attempts, batch
+):
+    def project(connection, events):
+        deliveries.project(connection, events)
+        if any(event.event.amount == 13 for event in events):
+            kill(connection)
+
+    store.append("account-1", deposits(1, 2, 13, 4))
+    notes = Notes(project)
+    with subscription(connect, notes, attempts=attempts, batch=batch) as reader:
+        reader.wait_for(4)
+    assert deliveries.delivered(store) == [1, 2, 4]
+    ((_, position, error),) = parked(store)
+    assert position == 3 and error.partition(":")[0] in KILLED
+    assert notes.positions.count(3) >= attempts + 1, "to lose a connection once is no fault of the event"
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_an_event_whose_connection_is_lost_now_and_then_is_handled_and_not_parked(
+    at_once_again, store, connect, deliveries, lost
+):
+    tries = []
+
+    def project(connection, events):
+        deliveries.project(connection, events)
+        tries.append([event.position for event in events])
+        if sum(3 in each for each in tries) <= lost and 3 in tries[-1]:
+            kills_its_connection(connection)
+
+    store.append("account-1", deposits(1, 2, 3, 4))
+    with subscription(connect, project, attempts=2) as reader:
+        reader.wait_for(4)
+    assert deliveries.delivered(store) == [1, 2, 3, 4] and parked(store) == []
+
+
+def test_a_lock_that_is_not_to_be_had_is_waited_for_and_nothing_is_parked(
+    at_once_again, store, connect, deliveries, new_store
+):
+    """Another process hands out parked events, say, and takes its time: the handler here is not even called."""
+    other = new_store()
+    notes = Notes(deliveries.project)
+    with subscription(partial(connect, options="-c lock_timeout=20ms"), notes, attempts=1) as reader:
+        reader.wait_for(store.append("account-1", deposits(1)).position)
+        with other.connection.transaction():
+            other.execute("SELECT FROM subscriptions WHERE name = 'reader' FOR UPDATE")
+            store.append("account-1", deposits(2))
+            waited_for = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND query LIKE '%%UPDATE'"
+            eventually(lambda: store.execute(waited_for, (reader.label,)).fetchone()[0])
+            time.sleep(0.15)  # several times as long as it waits for a lock
+        reader.wait_for(2)
+    assert deliveries.delivered(store) == [1, 2] and parked(store) == [] and notes.positions == [1, 2]
+
+
+def in_the_server(state):
+    """What PostgreSQL raises with this SQLSTATE."""
+
+    def fail(connection):
+        connection.execute(f"DO $$ BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = '{state}'; END $$")
+
+    return fail
+
+
+def through_another_library(state):
+    def fail(connection):
+        try:
+            in_the_server(state)(connection)
+        except psycopg.Error as error:
+            raise RuntimeError("of the library's own") from error
+
+    return fail
+
+
+@pytest.mark.parametrize("fail", [in_the_server, through_another_library])
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [
+        ("40001", False),  # a serialization failure
+        ("40P01", False),  # a deadlock
+        ("55P03", False),  # a lock timeout: a rebuild has locked the table, say
+        ("53100", False),  # the disk is full
+        ("53300", False),  # too many connections
+        ("57P03", False),  # the server starts
+        ("57014", True),  # a statement that takes longer than statement_timeout allows, and will the next time
+        ("23505", True),  # a unique violation
+        ("P0001", True),
+    ],
+)
+def test_what_is_nobodys_fault_is_waited_out_and_the_rest_is_the_events(
+    at_once_again, store, connect, deliveries, state, fault, fail
+):
+    tries = []
+
+    def project(connection, events):
+        deliveries.project(connection, events)
+        tries.append(events)
+        if len(tries) <= 4:
+            fail(state)(connection)
+
+    store.append("account-1", deposits(1))
+    with subscription(connect, project, attempts=2, batch=1) as reader:
+        reader.wait_for(1)
+    assert deliveries.delivered(store) == ([] if fault else [1])
+    assert [position for _, position, _ in parked(store)] == ([1] if fault else [])
+    assert len(tries) == (2 if fault else 5)
+
+
+def test_a_statement_of_its_own_that_is_cancelled_is_no_event_s_fault(at_once_again, store, connect, new_store):
+    blocker, notes = new_store(), Notes()
+    waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+    with subscription(connect, notes, attempts=1) as reader:
+        reader.wait_for(store.append("account-1", deposits(1)).position)
+        with blocker.connection.transaction():
+            blocker.execute("SELECT FROM subscriptions FOR UPDATE")
+            store.append("account-1", deposits(2))
+            for _ in range(3):
+                (pid,) = eventually(lambda: store.execute(waiting, (reader.label,)).fetchone())
+                store.execute("SELECT pg_cancel_backend(%s)", (pid,))
+                eventually(lambda: not store.execute(waiting, (reader.label,)).fetchone())
+        reader.wait_for(2)
+    assert notes.positions == [1, 2] and parked(store) == []
+
+
+def test_a_checkpoint_from_beyond_the_end_of_the_log_is_an_error_aloud(store, connect):
+    """An older log was restored, or the log begun anew, and the subscriptions were kept."""
+    store.append("account-1", deposits(1))
+    store.execute("INSERT INTO subscriptions (name, checkpoint) VALUES ('reader', 7)")
+    notes = Notes()
+    reader = subscription(connect, notes)
+    reader.start()
+    for ask in (lambda: reader.wait_for(8), reader.stop):
+        with pytest.raises(EventStoreError, match="'reader' has handled events up to position 7, .* come to 1"):
+            ask()
+    assert notes.events == [] and checkpoint(store) == 7 and parked(store) == []
+    store.execute("UPDATE subscriptions SET checkpoint = 0")
+    with reader:
+        reader.wait_for(1)
+    assert notes.positions == [1]
+
+
+def test_killed_inside_the_handler_again_and_again_each_event_has_its_effect_once_or_is_parked(
+    at_once_again, store, connect, dashboard
+):
+    """Connections are killed at random statements of the handler's; some events always kill theirs."""
+
+    @settings(max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**32), st.sets(st.integers(1, 30), max_size=3), st.integers(1, 9))
+    def check(seed, poison, batch):
+        deliveries, choose = Deliveries(f"deliveries_{uuid4().hex}"), random.Random(seed)
+        deliveries.create(store.connection)
+        name = f"reader {uuid4()}"
+        begin = last_position(store)
+        store.execute("INSERT INTO subscriptions (name, checkpoint) VALUES (%s, %s)", (name, begin))
+
+        def project(connection, events):
+            for event in events:
+                deliveries.project(connection, [event])
+                if event.position - begin in poison or choose.random() < 0.02:
+                    kills_its_connection(connection)
+
+        store.append("account-1", deposits(*range(1, 31)))
+        with subscription(connect, project, name, batch=batch, attempts=2) as reader:
+            reader.wait_for(begin + 30, timeout=20)
+        aside = {position - begin for subscription, position, _ in parked(store) if subscription == name}
+        done = [position - begin for position in deliveries.delivered(store)]
+        assert poison <= aside, "an event that always kills its connection was handled"
+        assert done == sorted(set(range(1, 31)) - aside)
+        assert len(aside - poison) <= 1, "events were parked that kill nothing"
+
+    check()
 
 
 # Batches

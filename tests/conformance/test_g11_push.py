@@ -285,6 +285,167 @@ def test_when_the_answer_to_a_commit_is_lost_the_batch_does_not_come_twice(store
     assert deliveries.delivered(store) == [1, 2, 3, 4]
 
 
+# A bell that is lost
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Have a subscription ask after a short silence, so that nobody has to wait for long."""
+    monkeypatch.setattr("eventstore.bell._SILENCE", 0.3)
+    monkeypatch.setattr("eventstore.bell.PATIENCE", 0.3)
+    monkeypatch.setattr("eventstore.subscriptions.PATIENCE", 0.3)
+
+
+def far(connect, network):
+    return partial(connect, host=network.host, hostaddr=network.host, port=network.port, sslmode="disable")
+
+
+def test_a_link_that_goes_dead_without_a_word_is_noticed_and_made_anew(soon, store, connect, deliveries):
+    """No error, no end: what is sent is swallowed, and nothing comes."""
+    store.append("account-1", deposits(1))
+    network = UnreliableNetwork(store.connection.info)
+    with network, subscription(far(connect, network), deliveries.project) as reader:
+        reader.wait_for(1)
+        asleep(connect(), reader)
+        network.go_silent()
+        store.append("account-1", deposits(2))
+        reader.wait_for(2, timeout=5)
+    assert deliveries.delivered(store) == [1, 2]
+
+
+def test_whoever_stands_by_on_a_dead_link_notices_too_and_takes_over(soon, store, connect, deliveries, monkeypatch):
+    monkeypatch.setattr("eventstore.worker._STANDBY", 0.05)
+    with UnreliableNetwork(store.connection.info) as network:
+        first = subscription(connect, deliveries.project)
+        second = subscription(far(connect, network), deliveries.project)
+        with first:
+            store.append("account-1", deposits(1))
+            first.wait_for(1)
+            second.start()
+            eventually(lambda: backends(store.connection, second))
+            network.go_silent()
+        store.append("account-1", deposits(2))
+        second.wait_for(2, timeout=5)
+        second.stop()
+    assert deliveries.delivered(store) == [1, 2]
+
+
+def test_a_subscription_on_a_dead_link_can_be_stopped_in_the_middle_of_its_own_statement(soon, store, connect):
+    """It has handled the event, and waits for an answer that will not come."""
+
+    def then_nothing(connection, events):
+        network.go_silent()
+
+    store.append("account-1", deposits(1))
+    with UnreliableNetwork(store.connection.info) as network:
+        notes = Notes(then_nothing)
+        reader = subscription(far(connect, network), notes)
+        reader.start()
+        notes.wait_for(1)
+        started = time.monotonic()
+        reader.stop()
+        assert time.monotonic() - started < 3
+    assert checkpoint(store) == 0
+
+
+def lets_go_of_the_channel(store, connection):
+    connection.execute("UNLISTEN *")
+
+
+def is_told_that_it_is_awake(store, connection):
+    """As who restored the table from yesterday would."""
+
+
+@pytest.mark.parametrize("loses", [lets_go_of_the_channel, is_told_that_it_is_awake])
+def test_whoever_is_not_rung_for_any_more_asks_after_a_while(soon, store, connect, loses):
+    notes = Notes(lambda connection, events: loses(store, connection))
+    with subscription(connect, notes) as reader:
+        store.append("account-1", deposits(1))
+        reader.wait_for(1)
+        eventually(lambda: store.execute("SELECT asleep FROM subscriptions").fetchone()[0])
+        store.execute("UPDATE subscriptions SET asleep = false")  # so nobody rings
+        store.append("account-1", deposits(2))
+        reader.wait_for(2, timeout=5)
+        asleep(connect(), reader)
+        store.append("account-1", deposits(3))
+        reader.wait_for(3, timeout=5)
+    assert notes.positions == [1, 2, 3]
+
+
+def test_tables_that_are_restored_beneath_it_have_another_channel_and_it_hears_of_them(soon, store, connect):
+    notes = Notes()
+    with subscription(connect, notes) as reader:
+        store.append("account-1", deposits(1))
+        reader.wait_for(1)
+        asleep(connect(), reader)
+        store.execute("CREATE TABLE saved AS TABLE events")
+        store.execute("DROP VIEW log, subscription_status CASCADE; DROP TABLE events, archived_events CASCADE")
+        EventStore(connect(), event_types()).create_schema()
+        columns = "stream_id, version, position, id, type, data, metadata, recorded_at"
+        store.execute(f"INSERT INTO events ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM saved")
+        store.execute("SELECT setval(pg_get_serial_sequence('events', 'position'), 1)")
+        store.append("account-1", deposits(2))
+        reader.wait_for(2, timeout=5)
+    assert notes.positions == [1, 2]
+
+
+def test_while_all_is_calm_it_asks_and_changes_nothing(soon, store, connect):
+    """Not even the row that says that it sleeps: it would be written again and again."""
+    with subscription(connect, Notes()) as reader:
+        store.append("account-1", deposits(1))
+        reader.wait_for(1)
+        before = asleep(connect(), reader)
+        row = "SELECT xmin::text, asleep FROM subscriptions"
+        written = store.execute(row).fetchone()
+        eventually(lambda: backends(store.connection, reader) != [before])  # it has asked
+        eventually(lambda: backends(store.connection, reader)[0][1] == "idle")
+        assert store.execute(row).fetchone() == written and written[1] is True
+
+
+def test_a_bell_that_rings_in_the_middle_of_a_look_is_heard(store, connect, new_store):
+    notes, blocker = Notes(), new_store(autocommit=False)
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'archived_events'::regclass"
+    with subscription(connect, notes) as reader:
+        store.append("account-1", deposits(1))
+        reader.wait_for(1)
+        asleep(connect(), reader)
+        blocker.execute("LOCK TABLE archived_events")
+        store.execute("SELECT pg_notify(events_channel(), '')")  # it looks, and waits for the table
+        eventually(lambda: store.execute(waits).fetchall())
+        store.append("account-1", deposits(2))
+        blocker.connection.commit()
+        reader.wait_for(2, timeout=2)
+    assert notes.positions == [1, 2]
+
+
+def test_the_server_notices_within_half_a_minute_that_a_subscriber_is_gone(store, connect):
+    """The name is taken until it does. (Over a Unix socket there is nothing to notice.)"""
+    if store.connection.info.host.startswith("/"):
+        pytest.skip("the tests' server is reached over a Unix socket")
+    settings = []
+    names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+
+    def look(connection, events):
+        settings.append([int(connection.execute(f"SHOW {name}").fetchone()[0]) for name in names])
+
+    with subscription(connect, look) as reader:
+        reader.wait_for(store.append("account-1", deposits(1)).position)
+    ((idle, interval, count),) = settings
+    assert idle + interval * count <= 30
+
+
+def test_two_names_that_hash_alike_do_not_stand_by_for_each_other(store, connect):
+    """Of 200,000 names two have one hash of 32 bits."""
+    names = store.execute(
+        "SELECT min(name), max(name) FROM (SELECT 'tenant-' || n AS name FROM generate_series(1, 200000) n) AS names"
+        " GROUP BY hashtext(name) HAVING count(*) > 1 LIMIT 1"
+    ).fetchone()
+    with subscription(connect, Notes(), names[0]) as one, subscription(connect, Notes(), names[1]) as other:
+        position = store.append("account-1", deposits(1)).position
+        one.wait_for(position, timeout=3)
+        other.wait_for(position, timeout=3)
+
+
 @pytest.fixture
 def own_server(server_of_its_own):
     """A server that may be killed: `connect` to it, and `open_store` there."""

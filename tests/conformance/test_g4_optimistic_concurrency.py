@@ -183,3 +183,36 @@ def test_writers_of_different_streams_do_not_wait_for_each_other(store, new_stor
     with store.connection.transaction():
         store.append("account-1", deposits(1))
         assert other.append("account-2", deposits(1)).version == 1
+
+
+@pytest.mark.parametrize("commits", [True, False], ids=["commits", "rolls back"])
+@pytest.mark.parametrize("expected", [NO_STREAM, 1, 9], ids=["no stream", "an old version", "one that never was"])
+def test_a_writer_who_has_lost_already_waits_behind_an_open_transaction_too_and_is_told_how_it_ended(
+    store, new_store, expected, commits
+):
+    """First the lock, then the look: until the other one ends, nobody knows at which version the stream is."""
+    other, observer = new_store(), new_store()
+    store.append("account-1", deposits(1, 2))
+    store.connection.execute("BEGIN")
+    store.append("account-1", deposits(3))
+    with waiting(
+        lambda: other.append("account-1", deposits(9), expected_version=expected), other.connection, observer.connection
+    ) as behind:
+        store.connection.execute("COMMIT" if commits else "ROLLBACK")
+    assert isinstance(behind.exception(), WrongExpectedVersion)
+    assert behind.exception().actual == 2 + commits
+    assert len(store.read_stream("account-1")) == 2 + commits
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["existing stream", "new stream"])
+def test_a_writer_who_was_told_that_it_has_lost_keeps_nobody_waiting(store, new_store, exists):
+    """Its transaction may go on for as long as it likes."""
+    loser = new_store()
+    store.execute("SET lock_timeout = '300ms'")
+    if exists:
+        store.append("account-1", deposits(1))
+    with loser.connection.transaction():
+        with pytest.raises(WrongExpectedVersion):
+            loser.append("account-1", deposits(9), expected_version=5)
+        assert store.append("account-1", deposits(2)).version == 1 + exists
+    assert len(store.read_stream("account-1")) == 1 + exists

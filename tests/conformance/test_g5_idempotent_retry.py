@@ -1,12 +1,13 @@
 """G5: an append repeated with its event_ids and its explicit expected_version stores nothing twice."""
 
+from decimal import Decimal
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from eventstore import ANY, NO_STREAM, STREAM_EXISTS, Appended, DuplicateEvent, WrongExpectedVersion
-from tests.bank import deposits
+from tests.bank import CashWithdrawn, DepositRecorded, deposits
 from tests.concurrency import at_once, waiting
 
 from .unreliable_network import UnreliableNetwork
@@ -199,3 +200,55 @@ def test_a_known_id_at_the_highest_version_is_a_duplicate(store):
     store.append("account-1", deposits(1), event_ids=[event_id])
     with pytest.raises(DuplicateEvent):
         store.append("account-1", deposits(1), expected_version=2**63 - 1, event_ids=[event_id])
+
+
+# Other events, other constraints
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("changed", ["its data", "its type"])
+def test_another_event_under_a_known_id_is_no_retry_and_stores_nothing(store, changed, size):
+    """By the ids alone it would be taken for one: dropped, and answered as if it were stored."""
+    append = {"expected_version": NO_STREAM, "event_ids": ids(size)}
+    events = deposits(*range(size))
+    store.append("account-1", events, **append)
+    stored = everything(store)
+    last = events[-1]
+    other = deposits(999)[0] if changed == "its data" else CashWithdrawn("1", last.amount, last.cashier_id)
+    with pytest.raises(DuplicateEvent):
+        store.append("account-1", [*events[:-1], other], **append)
+    assert everything(store) == stored
+    assert store.append("account-1", events, **append).repeated
+
+
+def test_a_retry_may_bring_other_metadata_as_who_tries_again_at_another_time(store):
+    append = {"expected_version": NO_STREAM, "event_ids": ids(2)}
+    first = store.append("account-1", deposits(1, 2), metadata={"try": 1}, **append)
+    assert store.append("account-1", deposits(1, 2), metadata={"try": 2}, **append) == first
+    assert [each.metadata for each in store.read_stream("account-1")] == [{"try": 1}] * 2
+
+
+@pytest.mark.parametrize("value", ["one", "(stream_id, id)=(x)"])
+def test_a_unique_index_of_the_callers_own_is_not_taken_for_a_duplicate_event(store, value):
+    store.execute("CREATE UNIQUE INDEX one_cashier ON events ((data ->> 'cashier_id'))")
+    event = DepositRecorded("1", Decimal(1), value)
+    store.append("account-1", [event])
+    with pytest.raises(psycopg.errors.UniqueViolation) as caught:
+        store.append("account-2", [event])
+    assert caught.value.diag.constraint_name == "one_cashier"
+    assert store.stream_info("account-2") is None
+
+
+def test_a_stream_whose_row_was_lost_is_not_taken_for_a_duplicate_event(store):
+    store.append("account-1", deposits(1))
+    store.execute("DELETE FROM streams")
+    with pytest.raises(psycopg.errors.UniqueViolation, match="version"):
+        store.append("account-1", deposits(2))
+
+
+def test_a_duplicate_is_known_whatever_its_constraint_is_called(store):
+    store.execute("ALTER TABLE events RENAME CONSTRAINT events_stream_id_id_key TO sent_once")
+    event_ids = ids(1)
+    store.append("account-1", deposits(1), event_ids=event_ids)
+    with pytest.raises(DuplicateEvent):
+        store.append("account-1", deposits(1), event_ids=event_ids)

@@ -3,10 +3,11 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventstore import aggregate_stream
+from eventstore import InvalidArgument, aggregate_stream
 from tests.bank import deposits
 from tests.concurrency import waiting
 from workshop.bank import BankAccount, evolve
@@ -163,3 +164,38 @@ def test_recorded_at_has_a_time_zone_and_is_the_time_of_the_database(store):
     recorded_at = store.read_stream("account-1")[0].recorded_at
     assert recorded_at.tzinfo is not None
     assert before <= recorded_at <= after
+
+
+# When the clocks change
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+FIRST = datetime(2026, 10, 25, 2, 50, tzinfo=BERLIN)  # 00:50 UTC
+SECOND = datetime(2026, 10, 25, 2, 10, tzinfo=BERLIN, fold=1)  # 01:10 UTC, twenty minutes later
+
+
+def test_a_range_over_the_hour_that_comes_twice_is_a_range_and_turned_round_it_is_refused(store):
+    """What the clock showed is no order: it was set back in between."""
+    store.append("account-1", deposits(1))
+    assert store.read_stream("account-1", since=FIRST, until=SECOND) == []
+    with pytest.raises(InvalidArgument, match="turn the range round"):
+        store.read_stream("account-1", since=SECOND, until=FIRST)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Apia", "UTC"])
+def test_a_moment_that_the_store_handed_out_can_be_asked_for_whatever_the_zone_of_the_session(store, new_store, zone):
+    """It comes in the zone of the session, and the events were recorded in the hour that comes twice."""
+    reader = new_store(options=f"-c TimeZone={zone}")
+    for minutes in (30, 50, 70, 90, 110):
+        moment = datetime(2026, 10, 24, 23, 40, tzinfo=UTC) + timedelta(minutes=minutes)
+        store.execute(
+            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at) SELECT 'account-1',"
+            " count(*) + 1, gen_random_uuid(), 'DepositRecorded', %s, '{}', %s FROM events",
+            ('{"account_id": "1", "amount": "1", "cashier_id": "x"}', moment),
+        )
+    recorded = reader.read_stream("account-1")
+    for number, first in enumerate(recorded, 1):
+        assert len(reader.read_stream("account-1", until=first.recorded_at)) == number
+        for last, second in enumerate(recorded[number - 1 :], number):
+            found = reader.read_stream("account-1", since=first.recorded_at, until=second.recorded_at)
+            assert [each.version for each in found] == list(range(number, last + 1))

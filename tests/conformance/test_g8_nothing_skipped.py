@@ -134,9 +134,7 @@ def test_a_higher_transaction_id_can_hold_the_lower_position(store, new_store):
 def execute_append(store, stream_id, amount):
     """Append without the savepoint that store.append makes in a transaction, which would get an id of its own."""
     items = store.types.encode_batch(deposits(amount))
-    store.connection.execute(
-        "SELECT append_to_stream(%s, NULL, %s)", (stream_id, msgspec.json.encode(items).decode())
-    )
+    store.connection.execute("SELECT append_to_stream(%s, NULL, %s)", (stream_id, msgspec.json.encode(items).decode()))
 
 
 def test_what_lies_before_an_open_append_can_be_read_and_nothing_behind_it(store, new_store):
@@ -564,6 +562,7 @@ class Stranger:
         ({"event_types": DepositRecorded}, InvalidArgument, "[DepositRecorded]"),
         ({"event_types": []}, UnknownEventType, "event types"),
         ({"event_types": [Stranger]}, UnknownEventType, "event types"),
+        ({"event_types": [DepositRecorded, Stranger]}, UnknownEventType, "Stranger"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused(store, given, error, words):

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from eventstore import DuplicateEvent, Projection, WrongExpectedVersion
+from eventstore import DuplicateEvent, EventTypes, Projection, UnknownEventType, WrongExpectedVersion
 from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
 from tests.concurrency import at_once
 from workshop.bank import event_types
@@ -291,3 +291,34 @@ def test_a_read_model_that_is_made_anew_from_the_log_is_the_one_that_was_kept(st
         store.connection.execute(f"UPDATE {projection.table} SET {number} = 7")
         rebuild(store, projection)
         assert store.connection.execute(query).fetchall() == kept
+
+
+# Classes that are asked for and not known
+
+
+@pytest.mark.parametrize("known", [[CashierEmployed], [CashierEmployed, DepositRecorded]], ids=["none", "one of two"])
+def test_a_rebuild_for_want_of_a_class_is_refused_and_leaves_the_read_model(store, connect, open_on, function, known):
+    """A script with a list of its own: it would empty the table, or leave events out, without a word."""
+    projection = Totals()
+    projection.handles = (DepositRecorded, AccountOpened)
+    projection.create(store.connection)
+    store.append("account-1", deposits(100))
+    store.execute("INSERT INTO totals VALUES (1, 100)")
+    other = open_on(connect(), EventTypes(*known))
+    with pytest.raises(UnknownEventType, match="AccountOpened|DepositRecorded"):
+        function("rebuild")(other, projection)
+    assert store.execute("SELECT total FROM totals").fetchall() == [(100,)]
+
+
+def test_a_store_that_does_not_know_what_its_projection_handles_is_refused(connect, open_on):
+    with pytest.raises(UnknownEventType, match="DepositRecorded"):
+        open_on(connect(), EventTypes(CashierEmployed), [Totals()])
+
+
+def test_a_projection_that_handles_a_base_class_handles_what_is_made_of_it(connect, store, open_on):
+    projection = Totals()
+    projection.handles = (object,)
+    projection.create(store.connection)
+    live = open_on(connect(), event_types(), [projection])
+    live.append("account-1", deposits(100))
+    assert len(projection.seen) == 1

@@ -1,4 +1,4 @@
-"""A network between a client and its PostgreSQL server that loses an answer when it is told to."""
+"""A network between a client and its PostgreSQL server that loses an answer, or goes dead, when it is told to."""
 
 import socket
 import threading
@@ -21,12 +21,20 @@ class UnreliableNetwork:
         self.port = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = [self._listener]
         self._lose = threading.Event()
+        self._servers: list[socket.socket] = []
+        self._silent: list[socket.socket] = []
         self.lost = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_the_next_answer(self) -> None:
         """From now on, the next thing that the server says is lost, and the connection with it."""
         self._lose.set()
+
+    def go_silent(self) -> None:
+        """From now on nothing goes through the connections that there are, and clients are not told; new ones work."""
+        self._silent += self._servers
+        for server in self._servers:
+            _close(server)
 
     def __enter__(self) -> "UnreliableNetwork":
         return self
@@ -43,6 +51,7 @@ class UnreliableNetwork:
                 return  # closed
             server = self._connect()
             self._sockets += [client, server]
+            self._servers.append(server)
             for forward in (self._forward_questions, self._forward_answers):
                 threading.Thread(target=forward, args=(client, server), daemon=True).start()
 
@@ -66,8 +75,9 @@ class UnreliableNetwork:
                     self.lost = True
                     break
                 client.sendall(data)
-        _close(client)
-        _close(server)
+        if server not in self._silent:
+            _close(client)
+            _close(server)
 
 
 def _close(each: socket.socket) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from eventstore import NO_STREAM, EventStore
+from eventstore import NO_STREAM, DuplicateEvent, EventStore, archive_stream
 from tests.bank import deposits
 from tests.concurrency import at_once
 
@@ -17,7 +17,7 @@ def objects(connection):
         "SELECT 'relation', relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
         "UNION ALL SELECT 'function', proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace "
         "UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid "
-        "WHERE relnamespace = current_schema()::regnamespace "
+        "WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal "
         "UNION ALL SELECT 'constraint', conname FROM pg_constraint "
         "WHERE connamespace = current_schema()::regnamespace ORDER BY 1, 2"
     ).fetchall()
@@ -102,6 +102,193 @@ def test_every_unique_constraint_on_events_includes_the_stream_so_that_it_can_be
     ).fetchall()
     assert constraints
     assert all("stream_id" in columns for _, columns in constraints)
+
+
+# While others work
+
+
+def has_appended(store):
+    store.connection.execute("BEGIN")
+    store.append("account-1", deposits(1))
+
+
+def reads_the_log(store):
+    """As a rebuild does, or a subscription's batch, for as long as it takes."""
+    store.connection.execute("BEGIN")
+    store.connection.execute("SELECT count(*) FROM log")
+
+
+def archives(store):
+    store.append("account-1", deposits(1))
+    store.connection.execute("BEGIN")
+    archive_stream(store, "account-1")
+
+
+def subscribes(store):
+    store.connection.execute("BEGIN")
+    store.connection.execute("INSERT INTO subscriptions (name) VALUES ('reader')")
+    store.connection.execute("SELECT * FROM subscription_status")
+
+
+@pytest.mark.parametrize("somebody", [has_appended, reads_the_log, archives, subscribes])
+def test_called_again_it_waits_for_nobody_and_nobody_waits_for_it(store, new_store, somebody):
+    """At the start of a second process, say. A lock that waits in a queue keeps all waiting who come after it."""
+    busy, maker, other = new_store(), new_store(), new_store()
+    for each in (maker, other):
+        each.execute("SET lock_timeout = '300ms'")
+    somebody(busy)
+    with maker.connection.transaction():
+        maker.create_schema()
+        other.append("account-2", deposits(2))
+        assert [each.stream_id for each in other.read_all()][-1:] == ["account-2"] * (somebody is not has_appended)
+    busy.connection.execute("COMMIT")
+    assert len(store.read_stream("account-2")) == 1
+
+
+def test_called_again_it_locks_no_table_that_is_there(store, new_store):
+    maker = new_store()
+    with maker.connection.transaction():
+        maker.create_schema()
+        locked = maker.execute(
+            "SELECT relname, mode FROM pg_locks JOIN pg_class c ON c.oid = relation JOIN pg_namespace n"
+            " ON n.oid = relnamespace WHERE pid = pg_backend_pid() AND nspname = current_schema()"
+            " AND mode <> 'AccessShareLock'"
+        ).fetchall()
+    assert locked == []
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "DROP INDEX events_position_idx",
+        "DROP VIEW log CASCADE",
+        "DROP VIEW subscription_status",
+        "DROP TRIGGER facts_stay ON events",
+        "DROP TRIGGER no_fact_is_lost ON archived_events",
+        "DROP FUNCTION read_stream, append_to_stream",
+        "DROP TABLE snapshots",
+        "DROP VIEW subscription_status; DROP TABLE parked_events, subscriptions",
+        "ALTER TABLE streams DROP archived_at",
+    ],
+)
+def test_what_is_missing_it_makes(store, new_store, missing):
+    before = objects(store.connection)
+    store.append("account-1", deposits(1))
+    store.execute(missing)
+    new_store().create_schema()
+    assert objects(store.connection) == before
+    store.append("account-1", deposits(2))
+    assert [len(store.read_stream("account-1")), len(store.read_all())] == [2, 2]
+    for statement in ("UPDATE events SET data = '{}'", "DELETE FROM events", "TRUNCATE archived_events"):
+        with pytest.raises(psycopg.DatabaseError, match="Events are facts"):
+            store.execute(statement)
+
+
+def test_statements_that_were_prepared_outlive_a_schema_that_is_brought_up_to_date(store, new_store):
+    for number in range(8):
+        store.append("account-1", deposits(number))
+        store.read_stream("account-1"), store.read_all()
+    other = new_store()
+    other.execute("DROP FUNCTION append_to_stream, read_stream, read_all; DROP VIEW log CASCADE")
+    other.create_schema()
+    store.append("account-1", deposits(8))
+    assert len(store.read_stream("account-1")) == len(store.read_all()) == 9
+
+
+# A table that takes the place of another
+
+
+def begin_anew(store, *tables):
+    """Put new tables in the place of some, and have made anew what still means the old ones."""
+    for table in tables:
+        store.execute(f"ALTER TABLE {table} RENAME TO {table}_2025")
+    functions = "SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'read%%' AND pronamespace = %s::regnamespace"
+    schema = store.execute("SELECT quote_ident(current_schema())").fetchone()[0]
+    for (function,) in store.execute(functions, (schema,)).fetchall():
+        store.execute(f"DROP FUNCTION {function}")
+    store.create_schema()
+
+
+@pytest.mark.parametrize("old", ["kept", "dropped"])
+@pytest.mark.parametrize("tables", [("events", "archived_events", "streams"), ("events",)], ids=["all", "events"])
+def test_after_a_table_was_swapped_all_that_is_made_for_it_is_made_for_the_new_one(store, new_store, tables, old):
+    for number in range(10):
+        store.append("account-1", deposits(number))
+    begin_anew(store, *tables)
+    if old == "dropped":
+        store.execute(f"DROP TABLE {', '.join(f'{table}_2025' for table in tables)} CASCADE")
+        store.create_schema()
+    slow, quick = new_store(), new_store()
+    slow.connection.execute("BEGIN")
+    slow.append("a-1", deposits(1))  # draws the first position of the new sequence
+    quick.append("b-1", deposits(2))
+    assert store.read_all() == [], "the open one would be skipped"
+    slow.connection.execute("COMMIT")
+    assert [each.stream_id for each in store.read_all()] == ["a-1", "b-1"]
+    assert store.settled_position() == (2, 2)
+    indexed = (
+        "SELECT tablename FROM pg_indexes WHERE schemaname = current_schema() AND indexdef LIKE '%(\"position\")%'"
+    )
+    assert {("events",), ("archived_events",)} <= set(store.execute(indexed).fetchall())
+    with pytest.raises(psycopg.DatabaseError, match="Events are facts"):
+        store.execute("DELETE FROM events")
+    assert archive_stream(store, "a-1") == 1
+
+
+def test_a_partitioned_table_can_take_the_place_of_events(store, new_store):
+    for number in range(10):
+        store.append(f"account-{number % 3}", deposits(number))
+    before, streams = store.read_all(), [f"account-{number}" for number in range(3)]
+    store.execute("""
+        CREATE TABLE events_new (LIKE events INCLUDING ALL) PARTITION BY HASH (stream_id);
+        CREATE TABLE events_new_0 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+        INSERT INTO events_new OVERRIDING SYSTEM VALUE SELECT * FROM events;
+        SELECT setval(pg_get_serial_sequence('events_new', 'position'), (SELECT max(position) FROM events));
+        ALTER TABLE events RENAME TO events_old;
+        ALTER TABLE events_new RENAME TO events;
+    """)
+    begin_anew(store)
+    assert store.read_all() == before
+    event_id = store.read_stream("account-1")[0].id
+    assert store.append("account-1", deposits(10), expected_version=3).position == 11
+    with pytest.raises(DuplicateEvent):
+        store.append("account-1", deposits(1), event_ids=[event_id])
+    assert [len(store.read_stream(stream_id)) for stream_id in streams] == [4, 4, 3]
+    assert len(new_store().read_all()) == 11
+    assert archive_stream(store, "account-1") == 4
+    with pytest.raises(psycopg.DatabaseError, match="Events are facts"):
+        store.execute("UPDATE events SET type = 'other'")
+
+
+# A table that is in the way
+
+
+@pytest.mark.parametrize("table", ["streams", "events", "archived_events", "subscriptions"])
+@pytest.mark.parametrize("how", ["AS TABLE {}", "(LIKE {} INCLUDING ALL)"])
+def test_a_temporary_table_of_the_same_name_takes_no_event(store, new_store, table, how):
+    """PostgreSQL looks for temporary tables first. What is in one ends with the session."""
+    store.append("account-1", deposits(1))
+    player = new_store()
+    player.append("account-1", deposits(2))
+    player.execute(f"CREATE TEMP TABLE {table} {how.format(table)}")
+    for stream_id in ("account-1", "account-2"):
+        with pytest.raises(psycopg.DatabaseError, match="A temporary table|no unique"):
+            player.append(stream_id, deposits(3))
+    assert store.stream_info("account-1").version == len(store.read_stream("account-1")) == 2
+    assert store.stream_info("account-2") is None
+    player.execute(f"DROP TABLE pg_temp.{table}")
+    assert player.append("account-1", deposits(3), expected_version=2).version == 3
+    player.execute("CREATE TEMP TABLE mine (LIKE events)")
+    assert player.append("account-1", deposits(4), expected_version=3).version == 4, "another name is in nobody's way"
+
+
+def test_a_temporary_table_that_is_made_after_the_first_append_of_a_transaction_takes_no_event_either(store):
+    with pytest.raises(psycopg.DatabaseError, match="A temporary table"), store.connection.transaction():
+        store.append("account-1", deposits(1))
+        store.execute("CREATE TEMP TABLE events (LIKE events INCLUDING ALL)")
+        store.append("account-1", deposits(2))
+    assert store.read_all() == []
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, IntEnum
 from types import MappingProxyType
@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore import EventStore, EventTypes, InvalidEvent, RecordedEvent, UnknownEventType
+from eventstore import EventStore, EventTypes, InvalidArgument, InvalidEvent, RecordedEvent, UnknownEventType
 from tests.bank import AccountClosed, AccountOpened, DepositRecorded, deposits
 
 
@@ -135,6 +136,103 @@ def changed(**fields: Any) -> LoanGranted:
 )  # fmt: skip
 def test_a_value_comes_back_exactly_as_it_was_given(loans, fields):
     assert_comes_back(loans, changed(**fields))
+
+
+HOURS = {  # of local time: one is skipped in spring, and one comes twice in autumn
+    "Berlin, skipped": datetime(2026, 3, 29, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")),
+    "Berlin, the first time": datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")),
+    "Berlin, the second time": datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
+    "New York, skipped": datetime(2026, 3, 8, 2, 30, tzinfo=ZoneInfo("America/New_York")),
+    "New York, the second time": datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"), fold=1),
+}
+
+
+@pytest.mark.parametrize("moment", HOURS.values(), ids=HOURS)
+@pytest.mark.parametrize("place", ["a field", "a field of a field", "a list", "a dict", "a struct", "metadata"])
+def test_a_moment_in_an_hour_that_the_clocks_skip_or_repeat_is_stored_as_the_moment_that_it_is(
+    store, new_store, moment, place
+):
+    """Python's == says no to such a local time, whatever it is compared with."""
+    appointments = new_store(Appointment)
+    if place == "metadata":
+        appointments.append("account-1", deposits(1), metadata={"at": moment.isoformat()})
+        assert appointments.read_stream("account-1")[0].metadata == {"at": moment.isoformat()}
+        return
+    event = {
+        "a field": Appointment(at=moment, tags=frozenset("abcdefgh")),
+        "a field of a field": Appointment(inner=Appointment(at=moment), share=0.1),
+        "a list": Appointment(ats=[datetime(2026, 1, 1, tzinfo=UTC), moment]),
+        "a dict": Appointment(by_name={"b": moment, "a": moment}),
+        "a struct": Appointment(slot=Slot(moment)),
+    }[place]
+    appointments.append("account-1", [event])
+    back = appointments.read_stream("account-1")[0].event
+    there, here = moments_of(event), moments_of(back)
+    assert [each.astimezone(UTC) for each in here] == [each.astimezone(UTC) for each in there] and here
+    assert [each.utcoffset() for each in here] == [each.utcoffset() for each in there]
+    assert back.tags == event.tags
+
+
+class Slot(msgspec.Struct, frozen=True):
+    begins: datetime
+
+
+@dataclass(frozen=True)
+class Appointment:
+    at: datetime | None = None
+    inner: "Appointment | None" = None
+    ats: list[datetime] = field(default_factory=list)
+    by_name: dict[str, datetime] = field(default_factory=dict)
+    slot: Slot | None = None
+    tags: frozenset[str] = frozenset()
+    share: float = 0.0
+    whatever: Any = None
+
+
+def moments_of(event):
+    found = [event.at, *event.ats, *(event.by_name[name] for name in sorted(event.by_name))]
+    found += [event.slot.begins] if event.slot else []
+    return [each for each in found if each] + (moments_of(event.inner) if event.inner else [])
+
+
+def test_beside_such_a_moment_what_would_not_come_back_is_refused_as_ever(store, new_store):
+    moment = HOURS["Berlin, the second time"]
+    appointments = new_store(Appointment)
+    for whatever in (Decimal("1.10"), (1, 2), Person("x"), moment, {1: "a"}):
+        with pytest.raises(InvalidEvent):
+            appointments.append("account-1", [Appointment(at=moment, whatever=whatever)])
+    assert appointments.read_stream("account-1") == []
+
+
+class Odd(tzinfo):
+    """A zone that does not know its offset: a datetime in it is as good as a naive one."""
+
+    def utcoffset(self, when):
+        return None
+
+
+def test_a_zone_that_does_not_know_its_offset_is_none(store, new_store):
+    moment = datetime(2026, 1, 1, tzinfo=Odd())
+    with pytest.raises(InvalidEvent, match="without a time zone"):
+        new_store(Appointment).append("account-1", [Appointment(at=moment)])
+    with pytest.raises(InvalidArgument, match="time zone"):
+        store.read_stream("account-1", until=moment)
+
+
+def test_what_jsonb_does_not_keep_is_as_the_docstring_says(store, new_store):
+    """The order of a dict's keys, the sign of zero, and whether a whole number was written with an exponent."""
+    appointments = new_store(Appointment)
+    given_order = {name: HOURS["Berlin, skipped"] for name in ("bread", "egg", "apples")}
+    appointments.append(
+        "account-1", [Appointment(by_name=given_order, share=-0.0, whatever=1e16)], metadata={"n": 1e16}
+    )
+    (recorded,) = appointments.read_stream("account-1")
+    assert list(recorded.event.by_name) == ["egg", "bread", "apples"], "by length, then by letters"
+    assert str(recorded.event.share) == "0.0"
+    assert [type(each) for each in (recorded.event.whatever, recorded.metadata["n"])] == [int, int]
+    assert recorded.event.whatever == 1e16 == recorded.metadata["n"]
+    for words in ("order of a dict's keys", "-0.0", "1e16"):
+        assert words in EventTypes.__doc__
 
 
 def test_a_decimal_beyond_all_floats_comes_back_beside_the_word_infinity(loans):
@@ -275,7 +373,7 @@ def test_stream_info_is_what_the_events_say(store):
         store.append("account-1-a", deposits(amount, amount))
     recorded = store.read_stream("account-1-a")
     info = store.stream_info("account-1-a")
-    assert (info.stream_id, info.version, info.category) == ("account-1-a", 6, "account")
+    assert (info.stream_id, info.version) == ("account-1-a", 6)
     assert (info.created_at, info.updated_at) == (recorded[0].recorded_at, recorded[-1].recorded_at)
     assert info.created_at < info.updated_at
 

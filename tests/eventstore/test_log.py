@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from eventstore import EventStore, LogPosition
+from eventstore import EventStore, LogPosition, archive_stream
 from tests.bank import DepositRecorded, deposits
-from tests.concurrency import waiting
+from tests.concurrency import at_once, waiting
 from tests.conformance import test_g8_nothing_skipped as g8
 
 
@@ -187,6 +187,71 @@ def test_reading_in_batches_looks_at_each_event_once(store, connect):
         assert 100_000 <= looked_at < 110_000, f"analyzed: {analyzed}, threshold: {threshold}, wanted: {wanted}"
 
 
+# ------------------------------------------------------------------------- positions that were given out before
+
+SEQUENCE = "pg_get_serial_sequence('events', 'position')"
+
+
+@pytest.mark.parametrize("state", ["1, false", "1", "4"], ids=["never asked", "at the first", "before the last"])
+def test_where_rows_came_without_their_sequence_writers_and_readers_are_told_so(store, new_store, state):
+    """As by logical replication, or a COPY. Positions would come twice, and who is past them would see nothing."""
+    store.append("account-1", deposits(1, 2, 3, 4, 5))
+    store.execute(f"SELECT setval({SEQUENCE}, {state})")
+    other = new_store()
+    for attempt in (lambda: other.append("account-2", deposits(6)), other.read_all, other.settled_position):
+        with pytest.raises(
+            psycopg.DatabaseError, match="The log holds position 5, and its sequence has given"
+        ) as caught:
+            attempt()
+    assert len(store.read_stream("account-1")) == 5 and store.stream_info("account-2") is None
+    store.execute(caught.value.diag.message_hint.partition(": ")[2])
+    assert other.append("account-2", deposits(6)).position == 6
+    assert [each.position for each in other.read_all()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_archived_rows_count_too_for_who_reads(store):
+    store.append("account-1", deposits(1))
+    store.append("account-2", deposits(2, 3))
+    archive_stream(store, "account-2")
+    store.execute(f"SELECT setval({SEQUENCE}, 1)")
+    with pytest.raises(psycopg.DatabaseError, match="position 3, and its sequence has given out only 1"):
+        store.read_all()
+
+
+@pytest.mark.parametrize(
+    "begin", [f"SELECT setval({SEQUENCE}, 6, false)", "ALTER TABLE events ALTER COLUMN position RESTART WITH 6"]
+)
+def test_a_sequence_that_was_set_to_go_on_is_taken_as_it_is(store, begin):
+    store.append("account-1", deposits(1, 2, 3, 4, 5))
+    store.execute(begin)
+    assert store.settled_position() == (5, 5)
+    assert len(store.read_all()) == 5
+    assert store.append("account-1", deposits(6)).position == 6
+    assert store.settled_position() == (6, 6)
+
+
+def test_writers_at_once_are_never_told_that_positions_came_twice(store, new_store):
+    """The rows are looked at first, and then the sequence, which by then knows of all of them."""
+
+    def write(writer):
+        return [writer.append(f"account-{turn % 3}", deposits(turn)).position for turn in range(40)]
+
+    writers = [new_store() for _ in range(4)]
+    drawn = at_once([lambda writer=writer: write(writer) for writer in writers])
+    assert sorted(position for each in drawn for position in each) == list(range(1, 161))
+
+
+def test_serializable_appends_to_different_streams_do_not_conflict_over_the_end_of_the_log(store, new_store):
+    first, second = new_store(), new_store()
+    store.append("account-0", deposits(*range(10)))
+    for number, writer in enumerate((first, second)):
+        writer.connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        writer.append(f"account-{number + 1}", deposits(1))
+    first.connection.execute("COMMIT")
+    second.connection.execute("COMMIT")
+    assert len(store.read_all()) == 12
+
+
 # ---------------------------------------------------------------------------- other designs, and whether tests see why
 
 
@@ -299,7 +364,7 @@ GATE = """
     PERFORM pg_advisory_lock_shared('events'::regclass::oid::int, 1);
     PERFORM pg_advisory_unlock_shared('events'::regclass::oid::int, 1);
 """
-LAST_POSITION = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
+LAST_POSITION = "    drawn := last_position((SELECT max(position) FROM log));\n"
 HORIZON = "    up_to := coalesce(up_to, (SELECT settled FROM settled_position()));\n"
 
 

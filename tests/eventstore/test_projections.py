@@ -357,3 +357,89 @@ def test_rebuilds_while_four_writers_append_lose_nothing_and_count_nothing_twice
     for projection in BOTH:
         rebuild(rebuilder, projection)
     assert both(rebuilder.connection) == live
+
+
+# Projections that append
+
+
+class Thanking(Projection):
+    """Answers each deposit of 100 or more with another one, of one, to the account or to another."""
+
+    table, handles = "noted", (DepositRecorded,)
+
+    def __init__(self, to=None, times=1):
+        self.to, self.times = to, times
+
+    def create(self, connection):
+        pass
+
+    def project(self, connection, events):
+        for recorded in events:
+            if recorded.event.amount >= 100:
+                for _ in range(self.times):
+                    self.live.append(self.to or recorded.stream_id, deposits(1))
+
+
+class Shown(Projection):
+    table, handles = "noted", (DepositRecorded,)
+
+    def __init__(self):
+        self.shown = []
+
+    def create(self, connection):
+        pass
+
+    def project(self, connection, events):
+        self.shown += [(recorded.stream_id, recorded.version) for recorded in events]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("to", [None, "thanks-1"])
+def test_what_a_projection_appends_is_shown_to_all_after_what_it_was_appended_for(store, new_store, to, times):
+    before, thanking, after = Shown(), Thanking(to, times), Shown()
+    live = thanking.live = new_store()
+    live.projections = (before, thanking, after)
+    end = live.append("account-1", deposits(100, 200))
+    assert end.version == 2
+    expected = [(to or "account-1", number + (0 if to else 2)) for number in range(1, 2 * times + 1)]
+    assert before.shown == after.shown == [("account-1", 1), ("account-1", 2), *expected]
+    assert len(store.read_all()) == 2 + 2 * times
+    live.append("account-1", deposits(5))
+    assert after.shown[-1] == ("account-1", 3 if to else 3 + 2 * times), "it is as before"
+
+
+def test_what_a_projection_appended_and_took_back_is_not_shown_and_what_it_puts_there_is_once(store, new_store):
+    class Wavering(Thanking):
+        def project(self, connection, events):
+            if events[0].event.amount >= 100:
+                with connection.transaction():
+                    self.live.append("account-1", deposits(1, 2))
+                    raise psycopg.Rollback
+                self.live.append("account-1", deposits(3))
+                with suppress(WrongExpectedVersion):
+                    self.live.append("account-1", deposits(4), expected_version=1)
+
+    wavering, shown = Wavering(), Shown()
+    live = wavering.live = new_store()
+    live.projections = (wavering, shown)
+    live.append("account-1", deposits(100))
+    assert shown.shown == [("account-1", 1), ("account-1", 2)]
+    assert [recorded.event.amount for recorded in store.read_stream("account-1")] == [100, 3]
+
+
+def test_a_projection_that_fails_at_what_another_one_appended_undoes_all_of_it(store, new_store):
+    class Failing(Shown):
+        def project(self, connection, events):
+            super().project(connection, events)
+            if len(self.shown) > 1:
+                raise ZeroDivisionError
+
+    thanking, failing = Thanking(), Failing()
+    live = thanking.live = new_store()
+    live.projections = (thanking, failing)
+    with pytest.raises(ZeroDivisionError):
+        live.append("account-1", deposits(100))
+    assert store.read_all() == []
+    failing.shown.clear()
+    live.append("account-1", deposits(1))
+    assert failing.shown == [("account-1", 1)], "nothing is left of what was undone"

@@ -4,20 +4,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, make_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial, wraps
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from eventstore import (
     EventStore,
+    EventTypes,
     InvalidArgument,
     UnknownEventType,
     aggregate_stream,
@@ -52,6 +56,11 @@ def kept(store: EventStore, stream_id: str = "till-1") -> list[int]:
     """Return the versions of the snapshots that are kept of a stream."""
     rows = store.execute("SELECT version FROM snapshots WHERE stream_id = %s ORDER BY version", (stream_id,))
     return [version for (version,) in rows]
+
+
+def returning(state: Any) -> Callable:
+    """Return a function, under the name of `evolve`, that makes this state of whatever came before."""
+    return wraps(evolve)(lambda *_: state)
 
 
 def counting(function: Callable) -> tuple[Callable, list]:
@@ -192,7 +201,9 @@ def test_streams_do_not_mix(store):
 def state_class(name: str = "State", *, module: str = __name__, **fields: tuple[type, object]) -> type:
     """Make a state's class as another version of the program would have it."""
     columns = [(key, kind, field(default=default)) for key, (kind, default) in fields.items()]
-    return make_dataclass(name, columns, frozen=True, namespace={"__module__": module})
+    made = make_dataclass(name, columns, frozen=True)
+    made.__module__ = module  # from Python 3.14 on, make_dataclass sets it itself, whatever its namespace says
+    return made
 
 
 def total(state: Any, event: DepositRecorded) -> Any:
@@ -262,8 +273,7 @@ def test_the_shape_is_the_same_in_another_process(store):
     aggregate_with_snapshots(store, "till-1", Till(), evolve, every=1)
     (shape,) = store.execute("SELECT shape FROM snapshots").fetchone()
     program = (
-        "import tests.eventstore.test_snapshots as t, eventstore.snapshots as s; "
-        "print(s._fingerprint(s._json_of(t.Till)[0], s._name_of(t.Till), s._name_of(t.evolve), 1))"
+        "import tests.eventstore.test_snapshots as t, eventstore.snapshots as s; print(s._shape(t.Till(), t.evolve, 1))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT,
@@ -290,6 +300,131 @@ def test_two_functions_into_one_class_have_snapshots_of_their_own(store):
     store.append("till-1", deposits(*range(20)))
     read(store, every=10)
     assert aggregate_with_snapshots(store, "till-1", Till(), backwards) == (Till(-20), 20)
+
+
+def times(factor: int, till: Till, event: DepositRecorded) -> Till:
+    return Till(till.count + factor, till.mixed)
+
+
+def closure(factor: int) -> Callable:
+    def evolve(till: Till, event: DepositRecorded) -> Till:
+        return times(factor, till, event)
+
+    return evolve
+
+
+class Factor:
+    def __init__(self, factor: int):
+        self.factor = factor
+
+    def evolve(self, till: Till, event: DepositRecorded) -> Till:
+        return times(self.factor, till, event)
+
+    __call__ = evolve
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda factor: partial(times, factor),
+        lambda factor: lambda till, event: times(factor, till, event),
+        closure,
+        lambda factor: Factor(factor).evolve,
+        Factor,
+    ],
+    ids=["partials", "lambdas", "closures", "methods", "objects"],
+)
+def test_a_function_without_a_name_of_its_own_never_gets_the_snapshot_of_another(store, make):
+    """They are called alike, and work differently. So all is folded anew, and nothing kept."""
+    store.append("till-1", deposits(*range(20)))
+    for factor in (2, 3):
+        for _ in range(2):
+            assert aggregate_with_snapshots(store, "till-1", Till(), make(factor), every=1) == (Till(20 * factor), 20)
+            at = {"to_version": 5}
+            assert aggregate_with_snapshots(store, "till-1", Till(), make(factor), **at) == (Till(5 * factor), 5)
+    assert kept(store) == []
+
+
+def test_who_begins_with_another_state_does_not_get_the_snapshot_of_another(store):
+    store.append("till-1", deposits(*range(20)))
+    for first in (Till(), Till(100), Till(mixed=8)):
+        counted, calls = counting(evolve)
+        expected = aggregate_stream(store, "till-1", first, evolve)
+        for folded in (20, 20):
+            assert aggregate_with_snapshots(store, "till-1", first, counted, every=10) == expected
+            assert len(calls) == folded, "the second time it starts from its own"
+    assert len(kept(store)) == 3
+
+
+def test_a_first_state_with_a_set_has_the_same_shape_in_every_process():
+    program = (
+        "import tests.eventstore.test_snapshots as t, eventstore.snapshots as s; "
+        "print(s._shape(t.Rich(tags=frozenset('abcdefgh')), t.evolve, 1))"
+    )
+    shapes = {
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "12"
+    }  # fmt: skip
+    assert len(shapes) == 1
+
+
+def test_an_upcaster_that_was_mended_wants_another_revision(store, connect):
+    def stored_as_it_was(data):
+        return data
+
+    def tenfold(data):
+        return {**data, "amount": str(10 * Decimal(data["amount"]))}
+
+    store.append("till-1", deposits(1, 2, 3))
+    for revision, upcast in ((1, stored_as_it_was), (2, tenfold)):
+        other = EventStore(connect(), EventTypes(DepositRecorded, upcasters={"DepositRecorded": upcast}))
+        for _ in range(2):
+            assert read(other, every=1, revision=revision) == replay(other)
+    assert len(kept(store)) == 2
+
+
+# Where nothing can be written
+
+
+def who_only_reads(connect, store):
+    return connect(options="-c default_transaction_read_only=on")
+
+
+def who_may_only_read(connect, store):
+    connection = connect()
+    role = sql.Identifier(f"reader_{uuid4().hex}")
+    try:
+        connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+    except psycopg.errors.InsufficientPrivilege as error:
+        pytest.skip(f"the tests' own role may not make roles: {error}")
+    (schema,) = map(sql.Identifier, connection.execute("SELECT current_schema()").fetchone())
+    for grant in ("USAGE ON SCHEMA {}", "SELECT ON ALL TABLES IN SCHEMA {}"):
+        connection.execute(sql.SQL(f"GRANT {grant} TO {{}}").format(schema, role))
+    connection.execute(sql.SQL("GRANT {} TO CURRENT_USER; SET ROLE {}").format(role, role))
+    connection.role = role
+    return connection
+
+
+@pytest.mark.parametrize("who", [who_only_reads, who_may_only_read])
+@pytest.mark.parametrize("where", ["alone", "in a transaction"])
+def test_a_reader_who_cannot_write_gets_the_state_and_keeps_no_snapshot(store, connect, who, where):
+    store.append("till-1", deposits(*range(20)))
+    reader = EventStore(who(connect, store), store.types)
+    try:
+        with reader.connection.transaction() if where == "in a transaction" else nullcontext():
+            assert read(reader, every=1) == replay(store)
+            assert reader.execute("SELECT 1").fetchone() == (1,), "the caller's transaction is usable"
+        assert kept(store) == []
+        read(store, every=1)
+        assert read(reader, every=1) == replay(store)
+    finally:
+        if role := getattr(reader.connection, "role", None):
+            reader.execute("RESET ROLE")
+            reader.execute(sql.SQL("DROP OWNED BY {}").format(role))
+            reader.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 # Readers at once
@@ -435,7 +570,7 @@ class Tighter(Loose):
         Loose(ratio=float("nan")),
         Loose(ratio=float("inf")),
         Loose(places=("a",)),
-        pytest.param(Loose(object()), id="Loose(object())"),
+        pytest.param(Loose(object()), id="an object"),
         Tighter(),
         None,
     ],
@@ -444,7 +579,7 @@ class Tighter(Loose):
 def test_a_state_that_would_come_back_otherwise_gets_a_clear_error(store, state):
     store.append("till-1", deposits(1, 2))
     with pytest.raises(InvalidArgument, match="cannot be kept in a snapshot"):
-        aggregate_with_snapshots(store, "till-1", Loose(), lambda *_: state, every=1)
+        aggregate_with_snapshots(store, "till-1", Loose(), returning(state), every=1)
     assert kept(store) == []
 
 
@@ -452,7 +587,7 @@ def test_a_state_that_would_come_back_otherwise_gets_a_clear_error(store, state)
 def test_a_state_that_is_no_dataclass_gets_a_clear_error(store, initial):
     """Two functions that fold a stream into a number would read each other's snapshots."""
     with pytest.raises(InvalidArgument, match="is a dataclass"):
-        aggregate_with_snapshots(store, "till-1", initial, lambda state, event: state)
+        aggregate_with_snapshots(store, "till-1", initial, evolve)
 
 
 def test_a_state_with_a_field_that_is_no_json_gets_a_clear_error(store):
@@ -471,14 +606,24 @@ class Rich:
     big: int = 0
 
 
+def test_a_state_with_a_moment_in_the_hour_that_comes_twice_can_be_kept(store):
+    state = Rich(at=datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1))
+    store.append("till-1", deposits(1))
+    aggregate_with_snapshots(store, "till-1", Rich(), returning(state), every=1)
+    (back, _) = aggregate_with_snapshots(store, "till-1", Rich(), returning(None))
+    assert kept(store) == [1] and back.at.astimezone(UTC) == state.at.astimezone(UTC)
+
+
 def test_a_state_comes_back_as_it_was(store):
     state = Rich(
         Decimal("1.10"), datetime(2026, 3, 1, 10, tzinfo=UTC), {"zz": 1e300, "b": 0.1, "a": -0.0, "NUL\0": 5e-324},
         frozenset("ab"), (2**63 - 1, "ż\u2028"), Place("x"), 2**60,
     )  # fmt: skip
     store.append("till-1", deposits(1))
-    aggregate_with_snapshots(store, "till-1", Rich(), lambda *_: state, every=1)
+    aggregate_with_snapshots(store, "till-1", Rich(), returning(state), every=1)
     assert kept(store) == [1]
-    (back, _) = aggregate_with_snapshots(store, "till-1", Rich(), lambda *_: pytest.fail("folded"), revision=1)
+    counted, calls = counting(evolve)
+    (back, _) = aggregate_with_snapshots(store, "till-1", Rich(), counted, revision=1)
+    assert calls == [], "folded"
     assert repr(replace(back, tags=None)) == repr(replace(state, tags=None)), "in the same order, to the last digit"
     assert back.tags == state.tags

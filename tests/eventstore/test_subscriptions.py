@@ -3,7 +3,6 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -454,14 +453,75 @@ def test_once_it_was_ended_and_stopped_it_can_be_started_again(ended):
     assert notes.positions == [1, 1]
 
 
-def test_started_after_it_was_ended_it_works_or_says_what_ended_it(ended):
+def test_started_after_it_was_ended_it_first_says_what_ended_it_and_then_works(ended):
+    """Nobody had called stop(), and so nobody was told."""
     reader, notes = ended
-    with suppress(Ended):
+    with pytest.raises(Ended):
         reader.start()
-        try:
-            assert threads(reader), "start() returned, and nothing was started"
-        finally:
+    assert threads(reader) == []
+    reader.start()
+    assert len(threads(reader)) == 1
+    reader.wait_for(1)
+    reader.stop()
+    assert notes.positions == [1, 1]
+
+
+def test_a_subscription_that_its_handler_stopped_can_be_started_again(store, connect):
+    def stop_at_the_first(connection, events):
+        if len(notes.events) == 1:
             reader.stop()
+
+    notes = Notes(stop_at_the_first)
+    reader = subscription(connect, notes)
+    reader.start()
+    store.append("account-1", deposits(1))
+    eventually(lambda: notes.events and not threads(reader))
+    store.append("account-1", deposits(2))
+    reader.start()
+    assert len(threads(reader)) == 1
+    reader.wait_for(2)
+    reader.stop()
+    assert notes.positions == [1, 2]
+    assert_gone(store, reader)
+
+
+def test_started_while_it_is_being_stopped_it_runs_in_the_end(store, connect):
+    """The handler has called stop(), and is still at work."""
+    stopped, release = threading.Event(), threading.Event()
+
+    def stop_and_go_on(connection, events):
+        if not stopped.is_set():
+            reader.stop()
+            stopped.set()
+            assert release.wait(10)
+
+    reader = subscription(connect, stop_and_go_on)
+    reader.start()
+    store.append("account-1", deposits(1))
+    assert stopped.wait(10)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(reader.start)
+        release.set()
+        starting.result(timeout=10)
+    store.append("account-1", deposits(2))
+    reader.wait_for(2)
+    assert len(threads(reader)) == 1
+    reader.stop()
+
+
+def test_a_handler_that_stops_and_starts_its_own_subscription_goes_on(store, connect):
+    def stop_and_start(connection, events):
+        reader.stop()
+        reader.start()
+
+    notes = Notes(stop_and_start)
+    reader = subscription(connect, notes)
+    with reader:
+        for number in (1, 2):
+            store.append("account-1", deposits(number))
+            reader.wait_for(number)
+        assert len(threads(reader)) == 1
+    assert notes.positions == [1, 2]
 
 
 def test_a_handler_that_closes_the_connection_ends_it_with_an_error(store, connect):
@@ -872,8 +932,8 @@ def test_bad_arguments_are_refused(bad):
         Subscription(connect=pytest.fail, types=event_types(), handler=Notes(), **arguments)
 
 
-def test_classes_of_which_none_is_registered_are_refused():
-    for handles in ([], [Stranger]):
+def test_classes_of_which_one_is_not_registered_are_refused():
+    for handles in ([], [Stranger], [DepositRecorded, Stranger]):
         with pytest.raises(UnknownEventType):
             Subscription("reader", pytest.fail, event_types(), Notes(), handles=handles)
 
@@ -904,8 +964,9 @@ def test_any_text_is_a_name(store, connect, name):
         {"options": "-c default_transaction_deferrable=on"},
         {"options": "-c default_transaction_isolation=read\\ uncommitted"},
         {"options": "-c TimeZone=Asia/Tokyo -c DateStyle=SQL,DMY -c IntervalStyle=sql_standard"},
+        {"cursor_factory": psycopg.ClientCursor},
     ],
-    ids=str,
+    ids=lambda how: "dict_row" if "row_factory" in how else "ClientCursor" if "cursor_factory" in how else str(how),
 )
 def test_whatever_settings_the_callers_connection_has_events_are_handled_and_parked(store, connect, deliveries, how):
     def project(connection, events):

@@ -1,11 +1,14 @@
 """A classic mistake: the answer of somebody who nearly got it, and the check that should tell them."""
 
 import ast
+import html
 import linecache
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from xml.etree import ElementTree
 
 from workshop.checks.answers import reference_answer
 from workshop.checks.checking import run_checks
@@ -13,6 +16,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercise import Exercise, label_of
 from workshop.checks.report import Report
 from workshop.checks.sandbox import Check
+from workshop.display import Shown
 
 IT_RUNS = "Your SQL runs"  # what a report says before the checks, where PostgreSQL refuses the answer
 # What the checks are called that `looks` makes.
@@ -70,6 +74,14 @@ def must_be_told(mistake: Mistake, url: str) -> None:
         assert failed, f"{mistake}: survived all checks"
         assert failed.label == mistake.label, f"{mistake}: failed at {failed.label!r}, which says: {failed.message}"
         assert mistake.says in failed.message, failed.message
+    must_be_well_shown(report.shown())
+
+
+def must_be_well_shown(shown: Shown) -> None:
+    """Raise AssertionError unless the HTML is well-formed, and says what the text says."""
+    ElementTree.fromstring(shown._repr_html_())
+    in_html = html.unescape(re.sub(r"<[^>]*>", " ", shown._repr_html_()))
+    assert sorted(re.findall(r"\w+", in_html)) == sorted(re.findall(r"\w+", repr(shown)))
 
 
 def answer(exercise: Exercise, text: str) -> Any:

@@ -1,17 +1,21 @@
 """Every exercise: right answers pass, the untouched stub is no attempt, each check has a mistake that fails it."""
 
+import json
 import time
 from collections import Counter
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from workshop.checks import answers
 from workshop.checks.answers import answer_in, reference_answer
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES, NOTEBOOKS
 from workshop.checks.exercise import Exercise, label_of
 from workshop.checks.given import reference_sql, whole_schema
+from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
 
 from ..postgres import Server
@@ -52,6 +56,45 @@ def test_the_file_of_the_reference_package_passes(exercise_id: str, postgres: Se
         exercise = replace(exercise, given=whole_schema())
     report = run_checks(exercise, reference_sql(exercise.keeps.removeprefix("schema/")), postgres.url)
     assert report.passed, failures(report)
+
+
+@pytest.mark.parametrize("change", [("\n", "<<<<<<< HEAD\n"), ("02.3", "02.9"), ('"cells"', '"rows"')])
+def test_a_reference_that_was_changed_is_told(
+    change: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by somebody who opens solutions/ in an editor, or by a conflict of git's."""
+    (tmp_path / "solutions").mkdir()
+    text = (CHECKOUT / "solutions/02_appending.ipynb").read_text(encoding="utf-8")
+    (tmp_path / "solutions/02_appending.ipynb").write_text(text.replace(*change), encoding="utf-8")
+    monkeypatch.setattr(answers, "CHECKOUT", tmp_path)
+    with pytest.raises(WorkshopError, match="02.3 cannot be read from .*solutions.*\n.*install the kit again"):
+        answers.reference_answer("02.3")
+
+
+def test_a_try_beside_the_reference_is_not_the_reference(tmp_path: Path) -> None:
+    notebook = json.loads((CHECKOUT / "solutions/02_appending.ipynb").read_text(encoding="utf-8"))
+    attempt = {"cell_type": "code", "source": 'mine = "SELECT 1"\ncheck("02.3", mine)'}
+    (tmp_path / "02_appending.ipynb").write_text(json.dumps({"cells": [attempt, *notebook["cells"]]}), encoding="utf-8")
+    assert answer_in(tmp_path, "02.3") == reference_answer("02.3")
+
+
+@pytest.mark.parametrize("exercise_id", ["01.1", "01.2", "01.3", "02.4", "02.5", "09.1"])
+def test_the_file_of_the_reference_package_is_the_answer_and_lines_marked_by_the_notebook_that_brings_them(
+    exercise_id: str,
+) -> None:
+    reference = code(reference_sql(EXERCISES[exercise_id].keeps.removeprefix("schema/")))
+    # One line is not new, but longer: what the lock returns.
+    longer = ("RETURNING s.version - added, s.archived_at INTO actual, archived;", "09: what of the archive")
+    plain = [("RETURNING s.version - added INTO actual;", "") if line == longer else line for line in reference]
+    unmarked = [line for line, comment in plain if comment[:2] not in ("08", "09")]
+    assert unmarked == [line for line, _ in code(reference_answer(exercise_id))]
+    assert len(plain) - len(unmarked) <= 7
+
+
+def code(sql: str) -> list[tuple[str, str]]:
+    """Return the lines of SQL, and for each the comment behind it."""
+    lines = [line.partition("--") for line in sql.replace("CREATE OR REPLACE", "CREATE").splitlines()]
+    return [(" ".join(line.split()), comment.strip()) for line, _, comment in lines if line.strip()]
 
 
 @each_exercise

@@ -29,7 +29,8 @@ from .mistakes import IT_RUNS, Mistake
 THE_TRIGGER = """
     BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();"""
-RAISE = "RAISE EXCEPTION 'Events are facts: % on % is refused', TG_OP, TG_TABLE_NAME;"
+RAISE = """RAISE EXCEPTION 'Events are facts: % on % is refused', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'ES002', HINT = 'Append an event that corrects the earlier one.';"""
 
 THE_EVENTS_TABLE = (
     Mistake("01.1", "the table's name in the singular", {"TABLE events": "TABLE event"},

@@ -27,6 +27,8 @@ LOOK_FIRST = (
     """SELECT coalesce((SELECT s.version FROM streams s WHERE s.id = append_to_stream.stream_id), 0) INTO actual;"""
 )
 # In 02.4
+UNCHANGED = """
+                                  AND (e.type, e.data) = (event ->> 'type', event -> 'data'))"""
 GIVE_BACK = "UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;"
 REFUSE_KNOWN = """ELSIF known > 0 THEN
             RAISE unique_violation
@@ -273,6 +275,10 @@ THE_ANSWER_THAT_NEVER_CAME = (
             ex.a_partly_known_batch_is_refused, "each in its own place"),
     Mistake("02.4", "partly known taken for a lost race", {REFUSE_KNOWN: ""},
             ex.a_partly_known_batch_is_refused, "trying again will not help"),
+    Mistake("02.4", "the id alone makes the event", {UNCHANGED: ")"},
+            ex.changed_events_are_no_retry, "DepositRecorded of 999 came under its id"),
+    Mistake("02.4", "the type is not compared", {"(e.type, e.data) = (event ->> 'type', event -> 'data')": "e.data = event -> 'data'"},
+            ex.changed_events_are_no_retry, "CashWithdrawn of 100 came under its id"),
 )  # fmt: skip
 
 READ_A_STREAM = (

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import httpx
@@ -59,6 +61,24 @@ def test_kubernetes_and_dev_containers_start_what_is_there() -> None:
         assert name.startswith("my_course/") and (CHECKOUT / name.removeprefix("my_course/")).exists()
     make, target = container["postCreateCommand"].split()
     subprocess.run([make, "--dry-run", target], cwd=CHECKOUT, check=True, capture_output=True)
+
+
+def test_the_hubs_image_installs_what_the_hub_imports() -> None:
+    """What makes rooms, and neither pandas nor a notebook's kernel; JupyterHub is there, in the chart's own image."""
+    asked = re.search(r"grep -hoE '(.+)'", (CHECKOUT / "deploy" / "Dockerfile").read_text())[1]  # type: ignore[index]
+    files = (CHECKOUT / "pyproject.toml", CHECKOUT / "deploy" / "jupyterhub" / "requirements.txt")
+    installed = re.findall(rf"(?:{asked})", "\n".join(path.read_text() for path in files))
+    assert sorted(installed) == ["jupyterhub-hashauthenticator", "msgspec", "psycopg[binary]"]
+    code = "import workshop.room.__main__, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    others = packages_distributions()
+    brought = {name for module in set(done.stdout.split()) - sys.stdlib_module_names for name in others.get(module, [])}
+    assert brought - {"event-store-workshop", "setuptools"} <= {
+        "psycopg",
+        "psycopg-binary",
+        "msgspec",
+        "typing_extensions",
+    }
 
 
 def test_what_git_ignores_is_in_no_image() -> None:

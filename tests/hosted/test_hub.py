@@ -9,8 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from workshop.server import programs
-
 from ..postgres import EmbeddedServer
 from .hub import CHECKOUT, Hub, Learner, missing
 
@@ -36,9 +34,7 @@ def address() -> str:
 @pytest.fixture(scope="module")
 def admin_url(address: str) -> Iterator[str]:
     """An instructor's role on a server that listens to all users of this machine, and asks them for passwords."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(programs.SETTINGS, "listen_addresses", address)
-        server = EmbeddedServer()
+    server = EmbeddedServer(listen_addresses=address)
     with server.connect() as owner:
         file = Path(owner.execute("SHOW hba_file").fetchone()[0])
         file.write_text(f"host all all 127.0.0.0/8 scram-sha-256\n{file.read_text()}")

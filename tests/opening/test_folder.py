@@ -59,7 +59,8 @@ def test_laid_out_its_links_lead_to_files_and_nothing_there_is_imported(kit: Pat
     for notebook in home.glob("*/*.ipynb"):
         for link in merging_links(notebook):
             assert (notebook.parent / link).is_file(), (notebook.name, link)
-    assert (home / "notebooks/00_welcome.ipynb").read_text() == (kit / "notebooks/00_welcome.ipynb").read_text()
+    for name in ("00_welcome.ipynb", "AGENTS.md"):
+        assert (home / "notebooks" / name).read_text() == (kit / "notebooks" / name).read_text()
     code = "import eventstore, workshop; print(eventstore.__file__); print(workshop.__file__)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True)
     assert all(Path(line).is_relative_to(CHECKOUT) for line in ran.stdout.splitlines())
@@ -222,6 +223,7 @@ def test_what_was_changed_where_git_would_stop_is_taken_into_the_folder(
     change(kit / NAME, STUB, ANSWER)
     change(kit / "notebooks/01_tables.ipynb", '"outputs": []', '"outputs": [{"output_type": "stream", "text": "ran"}]')
     change(kit / "solutions/01_tables.ipynb", '"cells": [', '<<<<<<< "cells": [')
+    change(kit / "instructors/dashboard.ipynb", '"outputs": []', '"outputs": [{"output_type": "stream"}]')
     (kit / "notebooks/03_aggregation.ipynb").unlink()
     lines = checkout.give_back(home)
     assert git("status", "--porcelain") == "" and len(lines) == 2

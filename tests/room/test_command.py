@@ -47,7 +47,7 @@ def url_in(line: str) -> str:
     """Return the URL in a line to paste, which has to be Python that calls join with it and nothing else."""
     joined: list[str] = []
     exec(line.replace("from workshop import join", "pass"), {"join": joined.append})
-    assert line == f'from workshop import join; join("{joined[0]}")'
+    assert line == f"from workshop import join; join('{joined[0]}')"
     return joined[0]
 
 
@@ -107,6 +107,8 @@ def test_a_file_instead_of_the_screen(new_room: Callable[..., Room], command: Co
     with file.open(encoding="utf-8", newline="") as text:
         rows = list(csv.DictReader(text))
     assert [row["name"] for row in rows] == ["Ada", "Zoë"] and all(works(row["line"]) for row in rows)
+    # So a line can be copied from any editor.
+    assert file.read_text(encoding="utf-8").splitlines() == ["name,line", *map(",".join, map(dict.values, rows))]
     before = file.read_bytes()
     printed, _ = command("make", room, "Ada", "Zoë", "--csv", tmp_path / "again.csv")
     assert "As before, with the passwords they have: Ada, Zoë." in printed and "Lines to paste" not in printed

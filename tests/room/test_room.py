@@ -7,20 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import count, product
+from threading import Event, current_thread, main_thread
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
-from workshop.room import Room, room, server
+from workshop.room import Room, Seat, room, server
 
 from ..postgres import EmbeddedServer, Server
+from ..subscribing import eventually
 from .conftest import error_of, open_as, seats_in, unused_name
 
 NewRoom = Callable[..., Room]
@@ -98,7 +101,7 @@ def test_passwords_open_ones_own_role_only(new_room: NewRoom) -> None:
     seats = seats_in(new_room(), "Ada", "Ben")
     ada, ben = seats["Ada"].url or "", seats["Ben"].url or ""
     assert may_log_in(ada) and may_log_in(ben)
-    assert not may_log_in(make_conninfo(ben, password=psycopg.conninfo.conninfo_to_dict(ada)["password"]))
+    assert not may_log_in(make_conninfo(ben, password=conninfo_to_dict(ada)["password"]))
     assert not may_log_in(make_conninfo(ada, password=""))
     assert not may_log_in(make_conninfo(ada, password="secret"))
 
@@ -116,7 +119,7 @@ def test_passwords_are_nowhere_in_clear(
 
     monkeypatch.setattr(psycopg.Connection, "execute", overheard)
     seat = seats_in(new_room(), "Ada")["Ada"]
-    password = str(psycopg.conninfo.conninfo_to_dict(seat.url or "")["password"])
+    password = str(conninfo_to_dict(seat.url or "")["password"])
     assert any("SCRAM-SHA-256$" in statement for statement in sent)
     assert not any(password in statement for statement in sent)
     assert password not in repr(seat) and password in seat.line and len(set(password)) > 5
@@ -145,7 +148,7 @@ def stopped_after(statements: int, run: Callable[[], object]) -> bool:
     left = iter(range(statements))
 
     def counted(connection: psycopg.Connection, *given: object, **how: object) -> object:
-        if next(left, None) is None:
+        if current_thread() is main_thread() and next(left, None) is None:
             raise KeyboardInterrupt
         return execute(connection, *given, **how)  # type: ignore[arg-type]
 
@@ -217,7 +220,7 @@ def test_killed_it_is_completed_by_the_next_run(new_room: NewRoom, creator_url: 
             shown.append(line)
             if line.startswith("Ben"):
                 process.send_signal(signal.SIGKILL)
-    urls = [line.split('"')[1] for line in shown if "join(" in line]
+    urls = [line.split("'")[1] for line in shown if "join(" in line]
     assert process.returncode == -signal.SIGKILL and 1 <= len(urls) < len(names)
     again = list(room.make(names))
     assert [seat.url is None for seat in again[: len(urls)]] == [True] * len(urls)
@@ -292,24 +295,133 @@ def test_a_reset_takes_back_what_was_set_for_one_database(new_room: NewRoom) -> 
             assert ada.execute("SHOW statement_timeout").fetchone() == ("1min",)
 
 
-def test_a_learner_cannot_lock_the_instructor_out(any_admin_url: str, new_room: NewRoom) -> None:
-    """Whoever may log in to a database may take any advisory lock there."""
-    room = new_room(any_admin_url)
-    ada = seats_in(room, "Ada", "Ben")["Ada"]
-    where = str(psycopg.conninfo.conninfo_to_dict(any_admin_url)["dbname"])
-    lock = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
-    with closing(open_as(ada, dbname=where)) as holder, closing(open_as(ada)) as at_work:
-        holder.execute(lock, (f"event store workshop, {room.name}",))
+# What a learner can hold: in which database, by which statements, and which command waits for it. {ada}, {ben} and
+# {log} are roles and databases, {admins} the database of the admin's URL.
+HOLDS = {
+    "the commands' own lock": (
+        "{admins}", ["SELECT pg_advisory_lock(hashtextextended('event store workshop, {name}', 0))"], "list",
+    ),
+    "her password": ("{ada}", ["BEGIN", "ALTER ROLE {ada} PASSWORD 'mine'"], "reset"),
+    "her password, while the room is made again": ("{ada}", ["BEGIN", "ALTER ROLE {ada} PASSWORD 'mine'"], "make"),
+    "a setting": ("{ada}", ["BEGIN", "ALTER ROLE {ada} SET work_mem = '5MB'"], "make"),
+    "a setting for a neighbour's database": (
+        "{ada}", ["BEGIN", "ALTER ROLE {ada} IN DATABASE {ben} SET work_mem = '5MB'"], "reset Ben, empty",
+    ),
+    "a grant of nothing on her database": ("{ada}", ["BEGIN", "GRANT CONNECT ON DATABASE {ada} TO {ada}"], "admit"),
+    "a grant of nothing on the log": ("{ada}", ["BEGIN", "GRANT CONNECT ON DATABASE {log} TO {ada}"], "make"),
+    "what is hers": ("{ada}", ["BEGIN", "DROP OWNED BY {ada}"], "admit"),
+    "the room's own role": ("{ada}", ["SET ROLE {log}", "BEGIN", "ALTER ROLE {log} SET work_mem = '5MB'"], "take down"),
+    "what others get by default": (
+        "{admins}", ["BEGIN", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {ben}"], "take down",
+    ),
+}  # fmt: skip
+COMMANDS: dict[str, Callable[[Room], object]] = {
+    "list": lambda room: room.learners(),
+    "make": lambda room: list(room.make(["Ada", "Ben"])),
+    "admit": lambda room: room.admit("Ada"),
+    "reset": lambda room: room.reset("Ada"),
+    "reset Ben, empty": lambda room: room.reset("Ben", empty=True),
+    "take down": lambda room: room.take_down(),
+}
+
+
+@pytest.fixture(scope="module")
+def attacked(asks_for_passwords: None, creator_url: str) -> Iterator[tuple[Room, list[str]]]:
+    """A room, and what its commands tell."""
+    told: list[str] = []
+    room = Room(unused_name(), creator_url, tell=told.append)
+    yield room, told
+    with suppress(WorkshopError):  # it may have been taken down
+        room.take_down()
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+def test_no_command_waits_for_a_learner(hold: str, attacked: tuple[Room, list[str]], creator_url: str) -> None:
+    """Whatever she holds, and though she switched off what would end her session: it is ended, and she is named."""
+    room, told = attacked
+    told.clear()
+    list(room.make(["Ada", "Ben"]))
+    ada = Seat("Ada", f"{room.name}_ada", room.admit("Ada"))
+    where, statements, command = HOLDS[hold]
+    names = {"name": room.name, "ada": ada.role, "ben": f"{room.name}_ben", "log": room.role}
+    names["admins"] = str(conninfo_to_dict(creator_url)["dbname"])
+    with closing(open_as(ada, dbname=where.format(**names))) as holder:
+        holder.execute("SET idle_in_transaction_session_timeout = 0")
+        for statement in statements:
+            holder.execute(statement.format(**names))
         began = time.monotonic()
-        assert len(room.learners()) == 2
-        assert time.monotonic() - began < 5
+        COMMANDS[command](room)
+        assert time.monotonic() - began < 10
         with pytest.raises(psycopg.OperationalError):
             holder.execute("SELECT 1")
-        assert at_work.execute("SELECT 1").fetchone() == (1,)
+    # Who is reset, or whose room is dropped, loses every connection anyway.
+    if command not in ("reset", "take down"):
+        assert told == ["A connection of Ada was in the way of this, and has been ended."]
+
+
+def test_no_command_loses_against_whoever_changes_the_same_again_and_again(attacked: tuple[Room, list[str]]) -> None:
+    room, _ = attacked
+    list(room.make(["Ada"]))
+    url, stopped = room.admit("Ada"), Event()
+
+    def change() -> None:
+        while not stopped.is_set():
+            with suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
+                while not stopped.is_set():
+                    connection.execute(f"ALTER ROLE {room.name}_ada SET work_mem = '5MB'")
+
+    with ThreadPoolExecutor(4) as others:
+        try:
+            for _ in range(4):
+                others.submit(change)
+            for command in ("make", "reset"):
+                COMMANDS[command](room)
+        finally:
+            stopped.set()
+
+
+def test_a_neighbour_at_work_is_left_alone(new_room: NewRoom) -> None:
+    room = new_room()
+    seats = seats_in(room, "Ada", "Ben")
+    with open_as(seats["Ben"]) as ben:
+        ben.execute("CREATE SCHEMA mine; BEGIN; CREATE TABLE mine.t (n int)")
+        seats_in(room, "Ada", "Ben")
+        room.reset("Ada", empty=True)
+        ben.execute("COMMIT")
+
+
+def test_a_database_that_is_cleaned_just_now_can_be_dropped(new_room: NewRoom, postgres: Server) -> None:
+    """Autovacuum is somebody whom only a superuser may end, or who drops the database."""
+    room = new_room()
+    ada = seats_in(room, "Ada")["Ada"]
+    with postgres.connect() as owner, open_as(ada) as connection:
+        connection.execute("CREATE SCHEMA mine; CREATE TABLE mine.t AS SELECT n FROM generate_series(1, 100000) n")
+        try:
+            for setting in ("naptime = '1s'", "vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1"):
+                owner.execute(f"ALTER SYSTEM SET autovacuum_{setting}")
+            owner.execute("SELECT pg_reload_conf()")
+            connection.execute("DELETE FROM mine.t")
+            at_work = "SELECT FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = %s"
+            eventually(lambda: owner.execute(at_work, (ada.role,)).fetchone() is not None, within=30)
+            room.reset("Ada", empty=True)
+        finally:
+            for setting in ("naptime", "vacuum_cost_delay", "vacuum_cost_limit"):
+                owner.execute(f"ALTER SYSTEM RESET autovacuum_{setting}")
+            owner.execute("SELECT pg_reload_conf()")
+
+
+def test_who_is_in_a_database_and_cannot_be_ended_is_named(new_room: NewRoom, postgres: Server) -> None:
+    room = new_room()
+    ada = seats_in(room, "Ada")["Ada"]
+    with postgres.connect(dbname=ada.role) as helper:  # a superuser, to whom a creator can do nothing
+        message = error_of(lambda: room.reset("Ada", empty=True))
+        assert f"by the role {helper.info.user} (process {helper.info.backend_pid})" in message
+        assert helper.execute("SELECT 1").fetchone() == (1,)
+    assert may_log_in(room.reset("Ada", empty=True).url or "")
 
 
 def test_who_else_holds_the_lock_is_named(new_room: NewRoom, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_TURN", "50ms")
+    monkeypatch.setattr(server, "PATIENCE", "1500ms")
     room = new_room()
     seats_in(room, "Ada")
     with postgres.connect() as holder:  # who made the room may not end a superuser
@@ -481,11 +593,33 @@ def test_temporary_files_are_limited_by_who_may(new_room: NewRoom, postgres: Ser
     assert not [note for note in new_room(postgres.url).advice() if "temp_file_limit" in note]
 
 
-def test_databases_that_are_open_to_everybody_are_told(new_room: NewRoom) -> None:
-    room = new_room()
-    seats_in(room, "Ada")
-    (note,) = [note for note in room.advice() if "REVOKE CONNECT" in note]
-    assert '"postgres"' in note and room.name not in note
+def test_databases_that_are_open_to_everybody_are_told_and_how_to_close_them(
+    new_room: NewRoom, postgres: Server, creator_url: str
+) -> None:
+    """Whoever does what the note says keeps learners out, and is not shut out by it."""
+    name = f"open_{uuid4().hex[:8]}"
+    with postgres.connect() as owner:
+        owner.execute(f"CREATE DATABASE {name}")
+        room = Room(unused_name(), make_conninfo(creator_url, dbname=name))
+        try:
+            ada = seats_in(room, "Ada")["Ada"]
+            (note,) = [note for note in room.advice() if "REVOKE CONNECT" in note]
+            assert f'"{name}"' in note and '"postgres"' in note and room.name not in note
+            with open_as(ada, dbname=name):
+                pass
+            for statement in re.findall(r"(?:REVOKE|GRANT).+?;", note):  # of this database alone
+                owner.execute(re.sub("DATABASE .+? (FROM|TO)", rf'DATABASE "{name}" \1', statement))
+            assert [each.name for each in room.learners()] == ["Ada"]
+            with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+                open_as(ada, dbname=name)
+            owner.execute(f"REVOKE CONNECT ON DATABASE {name} FROM {conninfo_to_dict(creator_url)['user']}")
+            message = error_of(room.learners)
+            assert f'Have its owner run GRANT CONNECT ON DATABASE "{name}" TO "creator_' in message
+        finally:
+            Room(room.name, creator_url).take_down()
+            owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    (note,) = [note for note in new_room(postgres.url).advice() if "REVOKE CONNECT" in note]
+    assert "GRANT" not in note  # a superuser needs none
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
@@ -496,8 +630,6 @@ def test_a_server_that_is_not_there_is_told() -> None:
 
 
 def test_two_commands_at_once_take_turns(new_room: NewRoom, postgres: Server) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     here = new_room()
     with ThreadPoolExecutor(4) as pool:
         urls = list(pool.map(here.admit, ["Ada", "Ben", "Cyd", "Dan"]))
@@ -519,4 +651,4 @@ def test_learners_get_the_way_to_the_server_and_nothing_of_the_instructors(
 ) -> None:
     url = room.server.learners_url(admin, "oslo_ada", "P", given.get("host"), given.get("port"))
     assert url == expected
-    psycopg.conninfo.conninfo_to_dict(url)
+    conninfo_to_dict(url)

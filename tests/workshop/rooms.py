@@ -48,6 +48,11 @@ class ScratchRoom(Room):
         with self.connect() as owner:
             owner.execute(sql.SQL(statement).format(*parts))  # type: ignore[arg-type]
 
+    def drop(self, learner: str) -> None:
+        """Have it as if there never was such a learner."""
+        for what in ("DATABASE", "ROLE"):
+            self.execute(f"DROP {what} {{}}", self.role_of(learner))
+
     def empty_log(self) -> None:
         """Have it as if nobody had tried anything. Facts stay, but for whoever may switch off what keeps them."""
         self.execute("SET session_replication_role = replica; DELETE FROM room.events; DELETE FROM room.streams")

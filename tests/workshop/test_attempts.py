@@ -12,9 +12,18 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from eventstore import Log, RecordedEvent
-from workshop import check, progress, share
+from workshop import check, outcome, predict, progress, share
 from workshop.attempts import recording as attempts
-from workshop.attempts.events import EVENT_TYPES, AnswerShared, ExerciseFailed, ExercisePassed, RecordOutcome, Tried
+from workshop.attempts.events import (
+    EVENT_TYPES,
+    AnswerShared,
+    ExerciseFailed,
+    ExercisePassed,
+    OutcomePredicted,
+    OutcomeSeen,
+    RecordOutcome,
+    Tried,
+)
 from workshop.attempts.log import LearnersLog
 from workshop.checks import kept
 from workshop.errors import WorkshopError
@@ -343,6 +352,15 @@ def test_a_solution_sends_nothing(room: ScratchRoom, said: Said) -> None:
     with pytest.raises(WorkshopError):
         share("01.2")
     assert "Sent" not in said() and known(room) == []
+
+
+def test_what_is_expected_and_what_came_is_sent(room: ScratchRoom, said: Said) -> None:
+    predict("02.A", 0, "What is the balance?")
+    assert f"Sent to the room {room.name}: that you expect 0 in 02.A." in said()
+    outcome("02.A", -100)
+    assert f"Sent to the room {room.name}: that you saw -100 in 02.A." in said()
+    assert [each.event for each in known(room)] == [OutcomePredicted("02.A", "0"), OutcomeSeen("02.A", "-100")]
+    assert same(known(room), recorded())
 
 
 # Sharing

@@ -1,10 +1,12 @@
 """The dashboard: right numbers from a scripted room of thirty, at once, and whatever becomes of its connection."""
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import nbformat
@@ -15,13 +17,15 @@ from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
 from workshop import check
-from workshop.checks.course import EXERCISES
-from workshop.dashboard.agenda import AGENDAS, Agenda
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard, dashboard
-from workshop.dashboard.page import show_room
-from workshop.dashboard.read_model import FailedCheck, RoomModel, Stuck
+from workshop.dashboard.page import View, show_room
+from workshop.dashboard.read_model import CHECKS, FailedCheck, RoomModel, Stuck
 from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
+from workshop.server.database import server_url
 from workshop.server.rooms import ROOM_MARK
 
 from ..postgres import Server
@@ -135,7 +139,7 @@ def test_the_pace_against_the_agenda(room: ScratchRoom, look: Open) -> None:
     """After 45 minutes of the hour, 03.1 and all before it are due; the learner in the middle has done two of them."""
     now = room.now  # type: ignore[attr-defined]
     board = look(room, began=now - timedelta(minutes=45))
-    shown = str(show_room(room.name, board.model, board._agenda, board._began, now, "shown"))
+    shown = str(show_room(board.view(now)))
     assert "Pace: 18 min behind" in shown  # 02.1, the third one, was to end at minute 27
     assert "Minute 45 of 60: 03.2" in shown and "Due by now: 6 of 9 exercises." in shown
     assert "Half of those at work have 2 or more." in shown
@@ -170,7 +174,7 @@ def test_a_rehearsal_is_not_the_beginning(small: ScratchRoom, look: Open) -> Non
     model = look(small).model
 
     def shown(now: datetime, began: datetime | None = None) -> str:
-        return str(show_room(small.name, model, Agenda("half a day"), began, now, "shown"))
+        return str(show_room(View(small.name, model, Agenda("half a day"), began, now)))
 
     now = datetime.now(UTC)
     early = shown(now)
@@ -222,8 +226,7 @@ def test_a_late_learner_and_a_second_dashboard(small: ScratchRoom, look: Open) -
     for board in (one, other):
         eventually(lambda board=board: "late" in str(board.page()) and line_of(board, "bo").split()[0] == "✓")
         assert set(line_of(board, "late").split()) == {"·"}
-    for what in ("DATABASE", "ROLE"):
-        small.execute(f"DROP {what} {{}}", small.role_of("late"))
+    small.drop("late")
 
 
 def test_a_lost_connection_is_told_and_made_again(small: ScratchRoom, look: Open, postgres: Server) -> None:
@@ -246,7 +249,7 @@ def test_a_lost_connection_is_told_and_made_again(small: ScratchRoom, look: Open
 def test_a_new_kernel_makes_it_anew_from_the_log(room: ScratchRoom, look: Open) -> None:
     now = datetime.now(UTC)
     one, other = look(room), look(room)
-    shown = [str(show_room(room.name, board.model, board._agenda, None, now, "shown")) for board in (one, other)]
+    shown = [str(show_room(board.view(now))) for board in (one, other)]
     assert shown[0] == shown[1]
 
 
@@ -255,8 +258,8 @@ def test_a_room_that_is_made_anew_begins_anew(small: ScratchRoom, look: Open, po
     board = look(small)
     with postgres.connect() as owner:
         owner.execute(f"DROP DATABASE {small.role} WITH (FORCE)")
-        eventually(lambda: "does not exist" in str(board.page()))
-    list(small.make(["ada", "bo"]))
+        eventually(lambda: "· not live ·" in str(board.page()) and "The room is gone" in str(board.page()))
+    list(small.make(["ada"]))
     attempt(small, "bo", "01.1")
     eventually(lambda: line_of(board, "bo").split()[0] == "✓" and line_of(board, "ada").split()[0] == "·")
 
@@ -319,21 +322,78 @@ def test_names_can_be_hidden(room: ScratchRoom, look: Open) -> None:
     for names, first in (("shown", ["ada", "alan"]), ("initials", ["A", "A2"]), ("numbers", ["1", "2"])):
         board = look(room, names=names)
         page = board.page()
-        shown = re.findall(r'<th class="name">(\w+)</th>', page._repr_html_())
+        shown = re.findall(r'<th class="name" title="\w+">(\w+)</th>', page._repr_html_())
         assert shown[:2] == first and len(set(shown)) == 30
         for word in ("margaret", room.role_of("margaret")):
             assert (word in str(page)) == (word in page._repr_html_()) == (names == "shown" and word == "margaret")
 
 
-def test_what_learners_send_is_text_and_never_html(small: ScratchRoom, look: Open) -> None:
-    attempt(small, "ada", "01.1", "<script>alert(1)</script>")
-    with small.connect("bo") as bo:
-        answer = Jsonb({"exercise_id": "01.1", "answer": "SELECT '<b>'"})
-        bo.execute("SELECT room.record_attempt(gen_random_uuid(), 'AnswerShared', %s, 0)", (answer,))
+def share(room: ScratchRoom, learner: str, exercise_id: str, answer: str) -> None:
+    """Share an answer as a learner does who has recorded nothing else."""
+    data = Jsonb({"exercise_id": exercise_id, "answer": answer})
+    with room.connect(learner) as connection:
+        (version,) = connection.execute("SELECT count(*) FROM room.my_attempts()").fetchone()
+        connection.execute("SELECT room.record_attempt(gen_random_uuid(), 'AnswerShared', %s, %s)", (data, version))
+
+
+def test_a_check_is_told_by_its_name_in_full_and_only_if_the_kit_has_it(small: ScratchRoom, look: Open) -> None:
+    """What learners send by hand is shown to a room: no text of their own gets there, nor an exercise of their own."""
+    longest = max((label(exercise_id, 0) for exercise_id in EXERCISES), key=len)
+    exercise_id = next(each for each in EXERCISES if label(each, 0) == longest)
+    attempt(small, "ada", exercise_id, longest)
+    attempt(small, "bo", "01.1", r"$\rule{50em}{60em}$")
+    attempt(small, "bo", "99.99", "<script>alert(1)</script>")
     board = look(small)
-    assert "<script>" not in board.page()._repr_html_() and "&lt;script&gt;" in board.page()._repr_html_()
-    assert "&#x27;&lt;b&gt;" in board.answers()._repr_html_()
-    assert str(board.answers()) == "bo, 01.1\nSELECT '<b>'\n"
+    for shown in (str(board.page()), board.page()._repr_html_()):
+        assert longest in shown and "a check that this kit does not have" in shown
+        assert not any(word in shown for word in ("rule{", "script", "99.99"))
+
+
+def test_the_kit_has_each_check_that_a_report_names() -> None:
+    reports = [run_checks(EXERCISES[each], 7, server_url()) for each in ("01.1", "02.5")]
+    reports.append(run_checks(EXERCISES["01.1"], "SELEC", server_url()))
+    told = {(report.exercise.id, report.failed_check) for report in reports}
+    for notebook in NOTEBOOKS:
+        mistakes = import_module(f"tests.exercises.test_ex{notebook}").MISTAKES
+        told |= {(mistake.exercise_id, mistake.label) for mistake in mistakes}
+    assert len(told) > 100 and not [each for each in told if each[1] not in CHECKS[each[0]]]
+
+
+def test_nothing_is_typeset(small: ScratchRoom, look: Open) -> None:
+    """JupyterLab takes what stands between dollar signs for LaTeX, unless a class forbids it."""
+    share(small, "bo", "01.1", "$x$")
+    board = look(small)
+    for shown in (board.page(), board.answers()):
+        assert '<div class="room mathjax_ignore">' in shown._repr_html_()
+
+
+def test_an_answer_that_is_shared_is_announced_until_it_was_looked_at(small: ScratchRoom, look: Open) -> None:
+    assert str(look(small).answers()) == "Nobody has shared an answer."
+    share(small, "bo", "01.1", "SELECT '<b>' -- \u202ednif")
+    board = look(small)
+    assert re.search(r"Shared, for board.answers\(\): bo 01.1 \d\d:\d\d \(new\)\.\n", str(board.page()))
+    answers = board.answers()
+    assert re.fullmatch(r"bo, 01.1, \d\d:\d\d\nSELECT '<b>' -- \\u202ednif\n", str(answers))
+    assert "&#x27;&lt;b&gt;" in answers._repr_html_() and "<b>" not in answers._repr_html_()
+    assert re.search(r"Shared, for board.answers\(\): bo 01.1 \d\d:\d\d\.\n", str(board.page()))
+
+
+def test_who_never_connected_is_told(small: ScratchRoom, look: Open) -> None:
+    """As against who is connected and quiet."""
+    board = look(small)
+    late = small.add("Cleo Zoë")
+    eventually(lambda: re.search("Never connected: .*, Cleo Zoë", str(board.page())))
+    psycopg.connect(late.url).close()
+    eventually(lambda: "Never connected: ada, bo." in str(board.page()))
+    small.drop("cleo_zoe")
+
+
+def test_thirty_names_are_a_number(room: ScratchRoom, look: Open) -> None:
+    view = dataclasses.replace(look(room).view(), away=frozenset(room.role_of(each) for each in LEARNERS[18:]))
+    assert "Never connected: wanda, zoe." in str(show_room(view))  # the others have tried something
+    view = View(view.room, RoomModel(), Agenda("one hour"), None, view.now, away=frozenset(view.model.learners))
+    view.model.learners.update(look(room).model.learners)
+    assert "Never connected: ada, alan, amina, barbara, bo, carla, chen, dana and 22 more." in str(show_room(view))
 
 
 def test_an_empty_room(small: ScratchRoom, look: Open) -> None:
@@ -351,19 +411,6 @@ def test_the_agendas_add_up(name: str, minutes: int) -> None:
     assert agenda.minutes == minutes and len(set(agenda.exercises)) == len(agenda.exercises)
     if name == "one hour":
         assert tuple(agenda.exercises) == FAST_TRACK
-
-
-@pytest.mark.parametrize("name", AGENDAS)
-def test_the_agendas_are_those_of_the_instructors(name: str) -> None:
-    path = CHECKOUT / "INSTRUCTORS.md"
-    if not path.exists():
-        pytest.skip("there is no INSTRUCTORS.md to compare with")
-    section = re.search(rf"^### {name}$(.*?)^##", path.read_text(encoding="utf-8"), re.M | re.S | re.I)
-    assert section, f"INSTRUCTORS.md has no agenda under ### {name.capitalize()}"
-    told = []
-    for minutes, exercises in re.findall(r"^\| \d+ \| (\d+) \| [^|]+ \| ([^|]+) \|", section[1], re.M):
-        told.append((int(minutes), re.findall(r"\d\d\.\d", exercises)))
-    assert told == [(minutes, [word for word in what.split() if word in EXERCISES]) for minutes, what in AGENDAS[name]]
 
 
 @pytest.mark.parametrize(
@@ -424,6 +471,12 @@ def test_a_database_without_a_log_is_told(postgres: Server) -> None:
 def test_a_wrong_argument_is_told(wrong: dict[str, Any], room: ScratchRoom, postgres: Server) -> None:
     with pytest.raises(WorkshopError):
         dashboard(room.name, postgres.url, **wrong)
+
+
+def test_a_beginning_that_is_still_to_come_is_told(room: ScratchRoom, look: Open) -> None:
+    board = look(room, agenda="half a day")
+    shown = str(show_room(dataclasses.replace(board.view(), began=datetime.now(UTC) + timedelta(minutes=85.5))))
+    assert "Pace: begins in 86 min" in shown and "Minute" not in shown and "28 of 30 learners" in shown
 
 
 def test_the_beginning_can_be_said(room: ScratchRoom, postgres: Server) -> None:

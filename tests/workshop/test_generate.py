@@ -32,6 +32,8 @@ def test_no_answer_and_no_output_is_given_away(given: Path) -> None:
     assert "BEGIN SOLUTION" not in text and "END SOLUTION" not in text
     for cell in json.loads(text)["cells"]:
         assert not cell.get("outputs") and not cell.get("execution_count")
+        if "nbval-skip" in cell["metadata"].get("tags", ()):
+            assert "..." not in "".join(cell["source"]), "what a learner has to solve is to run unsolved"
         assert "nbgrader" not in cell["metadata"] and "workshop.making.grading" not in "".join(cell["source"])
 
 
@@ -49,8 +51,9 @@ def test_a_notebook_without_a_source_is_removed(
     (tmp_path / "solutions/one.ipynb").write_bytes(SOLVED[0].read_bytes())
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks/stray.ipynb").write_text("{}")
+    (tmp_path / "notebooks/AGENTS.md").write_text("for an assistant")
     generate.main()
-    assert [path.name for path in (tmp_path / "notebooks").iterdir()] == ["one.ipynb"]
+    assert {path.name for path in (tmp_path / "notebooks").iterdir()} == {"AGENTS.md", "one.ipynb"}
     assert "removed notebooks/stray.ipynb" in capsys.readouterr().err
 
 

@@ -1,9 +1,11 @@
 """A learner who holds up the log of a room: the dashboard says who, and ends it."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Event
 from uuid import uuid4
 
 import psycopg
@@ -13,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard
 
-from ..postgres import Server
+from ..postgres import EmbeddedServer, Server
 from ..room.conftest import creator_url
 from ..subscribing import eventually
 from .rooms import ScratchRoom
@@ -149,3 +151,71 @@ def test_who_may_not_end_it_is_told_who_it_is(
             board.stop()
         finally:
             owner.execute(f"DROP OWNED BY {reader}; DROP ROLE {reader}")
+
+
+def test_nobody_else_rings_the_bell_or_hears_it(room: ScratchRoom, board: Dashboard) -> None:
+    """A learner may notify, and listen to, every channel of which they know the name: not the one of the log."""
+    with room.connect("ada") as ada, ThreadPoolExecutor(1) as thread:
+        for statement in ("SELECT room.events_channel()", "SELECT * FROM room.secret_channel"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                ada.execute(statement)
+        (oid,) = ada.execute("SELECT c.oid FROM pg_class c WHERE relname = 'events'").fetchone()  # type: ignore[misc]
+        ada.execute(f"LISTEN events_{oid}")
+        attempt(room, "bo", "01.1")
+        eventually(lambda: line_of(board, "bo").split()[0] == "✓", within=1)
+        assert list(ada.notifies(timeout=0.2)) == []
+        ada.execute(f"UNLISTEN events_{oid}")
+        stopped = Event()
+
+        def flood() -> None:
+            while not stopped.is_set():
+                ada.execute(f"SELECT pg_notify('events_{oid}', n::text) FROM generate_series(1, 300) n")
+
+        flooding = thread.submit(flood)
+        try:
+            time.sleep(1)
+            attempt(room, "bo", "01.2")
+            eventually(lambda: line_of(board, "bo").split()[1] == "✓", within=2)
+        finally:
+            stopped.set()
+        flooding.result()
+
+
+@pytest.mark.long
+def test_what_is_prepared_or_fills_the_queue_of_notifications_is_named_and_ended() -> None:
+    """On a server that takes prepared transactions, and has a short queue: all it may be set to, by its owner."""
+    server = EmbeddedServer(max_prepared_transactions="5", max_notify_queue_pages="64")
+    try:
+        room = ScratchRoom(server.url, ["ada", "bo"])
+        assert any("max_prepared_transactions = 0" in note for note in room.advice())
+        with room.connect("ada") as ada:  # before a dashboard sleeps: what notifies one cannot be prepared
+            for statement in ("BEGIN", f"SELECT {APPEND}", "PREPARE TRANSACTION 'stall'"):
+                ada.execute(statement)
+        board = Dashboard(room.name, server.url, Agenda("one hour"))
+        attempt(room, "bo", "01.1")
+        eventually(lambda: "Held up by ada: " in str(board.page()), within=10)
+        eventually(lambda: line_of(board, "bo").split()[0] == "✓" and "· live ·" in str(board.page()), within=10)
+
+        listener = psycopg.connect(room.learners_url("ada"), autocommit=True)
+        listener.execute("LISTEN mine")
+        for statement in ("BEGIN", "SELECT 1", "SET idle_in_transaction_session_timeout = 0"):
+            listener.execute(statement)
+        with psycopg.connect(room.learners_url("ada"), autocommit=True) as ada, suppress(psycopg.OperationalError):
+            while True:
+                ada.execute("SELECT pg_notify('mine', repeat('x', 7900) || n) FROM generate_series(1, 10) n")
+        with pytest.raises(psycopg.OperationalError, match="too many notifications"):
+            attempt(room, "bo", "01.2")
+        eventually(lambda: re.search(r"queue of notifications is \d+% full", str(board.page())), within=10)
+        eventually(lambda: "Held up by ada: " in str(board.page()), within=10)
+        eventually(lambda: "· live ·" in str(board.page()) and "queue" not in str(board.page()), within=10)
+        attempt(room, "bo", "01.2")
+        with pytest.raises(psycopg.OperationalError):
+            listener.execute("SELECT 1")
+        board.stop()
+
+        with psycopg.connect(room.learners_url("ada"), autocommit=True) as ada:
+            for statement in ("BEGIN", "CREATE SCHEMA mine", "PREPARE TRANSACTION 'mine'"):
+                ada.execute(statement)
+        room.take_down()
+    finally:
+        server.remove()

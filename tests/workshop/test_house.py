@@ -4,8 +4,9 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_the_commands_of_a_room_are_light(module: str) -> None:
 def declared(*files: str) -> set[str]:
     """Return the packages that the kit asks for itself, and those in files of requirements."""
     lines = [line for file in files for line in (CHECKOUT / file).read_text(encoding="utf-8").splitlines()]
-    names = (re.match(r"[a-zA-Z][\w.-]*", line) for line in lines + (requires("event-store-workshop") or []))
+    lines += tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = (re.match(r"[a-zA-Z][\w.-]*", line) for line in lines)
     return {normal(name[0]) for name in names if name}
 
 
@@ -66,8 +68,7 @@ def imported(path: Path) -> Iterator[str]:
 def test_what_is_imported_is_declared() -> None:
     """And not left to another package, which may do without it one day."""
     brings = packages_distributions()
-    for_learners = declared("requirements.txt")
-    for_developers = for_learners | declared("requirements-dev.txt")
+    for_learners, for_developers = declared(), declared("requirements.txt", "requirements-dev.txt")
     for path in CODE:
         expected = for_developers if "making" in path.parts else for_learners
         for module in {*imported(path)} - sys.stdlib_module_names - {"eventstore", "workshop"}:

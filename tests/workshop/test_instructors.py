@@ -1,199 +1,141 @@
-"""What instructors read agrees with the kit: minutes, exercises, headings, mistakes and what checks say, links."""
+"""What instructors read is up to date with the kit, and names what is there: headings, exercises, files, errors."""
 
 import json
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES, NOTEBOOKS
+from workshop.dashboard.agenda import AGENDAS, Agenda
+from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
-from workshop.making.grading import points_for
-from workshop.room import Room
-from workshop.room.server import CONNECTIONS
+from workshop.making.instructors import pages, up_to_date
 
-from ..exercises.mistakes import Mistake, answer
-from ..postgres import Server
-
-PAGES = [CHECKOUT / "INSTRUCTORS.md", *sorted((CHECKOUT / "instructors").glob("*.md"))]
-TEXT = PAGES[0].read_text(encoding="utf-8")
-AGENDAS = ("One hour", "Half a day", "A full day")
-SOLVED = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
-NUMBERS = [path.stem[:2] for path in SOLVED]
-
+PAGES = pages()
+DOOR = PAGES[0]
 # Made by those who use the kit.
 MADE = {
-    "my_eventstore/", ".postgresql/", ".postgresql/data.log", "room.json", "wheels/", "release/",
-    "submitted/NAME/02_appending/02_appending.ipynb", "oslo.csv",
+    "my_eventstore/", "room.json", "release/", "feedback/", "gradebook.db", "grades.csv", "oslo.csv", "notebooks/",
+    "submitted/NAME/02_appending/02_appending.ipynb",
 }  # fmt: skip
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-each_agenda = pytest.mark.parametrize("title", AGENDAS)
-each_notebook = pytest.mark.parametrize("number", NUMBERS)
-Row = dict[str, str]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(CHECKOUT).as_posix())
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS)
 
 
-def section(title: str, of: str = TEXT) -> str:
-    """Return what stands under a heading, up to the next one of its level or above; "" where there is none."""
-    found = re.search(rf"^(##+) {re.escape(title)}.*?\n(.*)", of, re.MULTILINE | re.DOTALL)
-    if not found:
-        return ""
-    return re.split(rf"^#{{2,{len(found[1])}}} ", found[2], flags=re.MULTILINE)[0]
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
-def tables(text: str) -> list[list[Row]]:
-    """Return the tables of a text, each a list of rows by the names of the columns."""
-    found = []
-    for block in re.findall(r"(?:^\|.*\|\n)+", text + "\n", re.MULTILINE):
-        head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
-        found.append([dict(zip(head, row, strict=True)) for row in rows])
-    return found
+def about(notebook: str) -> str:
+    return text_of(CHECKOUT / "instructors" / "notebooks" / f"{notebook}.md")
 
 
-def table(column: str, text: str) -> list[Row]:
-    """Return the one table that has a column of this name."""
-    (found,) = (rows for rows in tables(text) if column in rows[0])
-    return found
+def headings(notebook: str) -> set[str]:
+    cells = json.loads(text_of(CHECKOUT / "solutions" / f"{notebook}.ipynb"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return set(re.findall(r"^#+ (.+?)\s*$", text, re.MULTILINE))
 
 
-def agenda(title: str) -> list[Row]:
-    return table("from", section(title))
+@each_page
+def test_it_is_up_to_date(page: Path) -> None:
+    assert up_to_date(page) == text_of(page), "run: make instructors"
 
 
-def exercises(cell: str) -> list[str]:
-    return re.findall(r"\d\d\.\d", cell)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            "| what they did | what the check says |\n|:---|:---|\n| 02.1 *locks the tabel* | |",
+            "close to it: ..02.1 .locks the table",
+        ),
+        ("## One hour\n| what happens |\n|---|\n" + "| You talk. |\n" * 14, "has 13 steps, and the table has more"),
+        ("<!--= weather --><!--/-->", "There is: exercises, "),
+    ],
+    ids=["a mistake", "an agenda", "a name"],
+)
+def test_what_the_kit_knows_nothing_of_is_an_error(wrong: str, said: str) -> None:
+    page = CHECKOUT / "instructors" / "nothing_of_that.md"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(WorkshopError, match=said):
+        patch.setattr(Path, "read_text", lambda path, encoding: wrong)
+        up_to_date(page)
 
 
-def texts_of(path: Path) -> list[str]:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+def test_the_door_leads_everywhere() -> None:
+    links = set(re.findall(r"\]\((instructors/[^)#]+)\)", text_of(DOOR)))
+    assert {CHECKOUT / link for link in links} == set(PAGES[1:])
+    assert len(text_of(DOOR).splitlines()) <= 80
 
 
-def headings(path: Path) -> set[str]:
-    return set(re.findall(r"^#+ (.+?)\s*$", "\n".join(texts_of(path)), re.MULTILINE))
-
-
-def bold(text: str) -> list[str]:
-    return re.findall(r"\*\*(.+?)\*\*", text)
-
-
-# ---------------------------------------------------------------------------------------------------------- agendas
-
-
-@each_agenda
-def test_the_minutes_of_an_agenda_add_up(title: str) -> None:
-    total = re.search(r"\*\*Total: (\d+) minutes\.\*\*", section(title))
-    now = 0
-    for row in agenda(title):
-        assert int(row["from"]) == now, row
-        now += int(row["minutes"])
-    assert total and now == int(total[1])
-
-
-@each_agenda
-def test_an_agenda_names_exercises_and_headings_of_its_notebooks(title: str) -> None:
-    in_order: list[str] = []
-    for row in agenda(title):
-        for exercise_id in exercises(row["exercises"]):
-            assert exercise_id in EXERCISES and exercise_id[:2] == row["notebook"], row
-            in_order.append(exercise_id)
-        for heading in bold(row["what happens"]):
-            assert heading.removesuffix(".") in headings(SOLVED[NUMBERS.index(row["notebook"])]), (heading, row)
-    assert in_order == sorted(set(in_order))
+# Agendas
 
 
 def test_the_hour_is_the_fast_track_and_the_longer_days_hold_it() -> None:
-    hour, half_day, day = ({e for row in agenda(title) for e in exercises(row["exercises"])} for title in AGENDAS)
+    hour, half_day, day = (set(Agenda(name).exercises) for name in AGENDAS)
     assert hour == {exercise.id for exercise in EXERCISES.values() if exercise.fast_track}
     assert hour < half_day < day
 
 
+@pytest.mark.parametrize("name", AGENDAS)
+def test_each_step_of_an_agenda_says_what_happens(name: str) -> None:
+    page = text_of(CHECKOUT / "instructors" / ("half_a_day.md" if name == "half a day" else "agendas.md"))
+    section = re.split(rf"(?mi)^## {name}$", page)[1].partition("\n## ")[0]
+    rows = re.findall(r"^\| \d+ \| \d+ \| (\S+) \| [^|]+ \| (.+) \|$", section, re.MULTILINE)
+    assert len(rows) == len(AGENDAS[name])
+    for number, what in rows:
+        known = next((headings(notebook) for notebook in NOTEBOOKS if notebook.startswith(number)), set())
+        assert {heading.removesuffix(".") for heading in re.findall(r"\*\*(.+?)\*\*", what)} <= known, what
+
+
 def test_what_a_full_day_leaves_out_is_the_homework() -> None:
-    done = {e for row in agenda("A full day") for e in exercises(row["exercises"])}
-    evenings = table("evening", section("What a full day leaves out"))
-    left = [e for row in evenings for e in exercises(row["exercises"])]
-    assert sorted(left) == sorted(EXERCISES.keys() - done)
-    for row in evenings:
-        assert sum(EXERCISES[e].minutes for e in exercises(row["exercises"])) == int(row["minutes of exercises"]), row
-
-
-def test_the_minutes_of_the_notebooks_are_theirs() -> None:
-    assert f" {len(EXERCISES)} exercises, " in TEXT
-    *rows, last = table("plan for", section("Agendas"))
-    assert [row["notebook"] for row in rows] == NUMBERS
-    for row, path in zip(rows, SOLVED, strict=True):
-        assert f"**Time:** {row['it states']} minutes." in texts_of(path)[0]
-        assert sum(exercise.minutes for exercise in NOTEBOOKS[path.stem]) == int(row["its exercises"])
-    for column in ("it states", "its exercises", "plan for"):
-        assert sum(int(row[column]) for row in rows) == int(last[column])
+    evenings = re.findall(r"^\| \d · [^|]+\| ([\d., ]+) \| \d+ \|$", text_of(CHECKOUT / "instructors/agendas.md"), re.M)
+    left = [exercise_id for evening in evenings for exercise_id in evening.split(", ")]
+    assert sorted(left) == sorted(EXERCISES.keys() - Agenda("a full day").exercises)
 
 
 def test_on_a_video_call_there_are_ten_minutes_less_an_hour() -> None:
-    rows = table("at work", section("On a video call"))
-    assert [row["agenda"] for row in rows] == [*AGENDAS]
-    for row in rows:
-        at_work = [step for step in agenda(row["agenda"]) if step["what happens"] not in ("Break.", "Lunch.")]
-        assert int(row["at work"]) == sum(int(step["minutes"]) for step in at_work), row
-        assert abs(int(row["saves"]) - int(row["at work"]) / 6) <= 5, row
+    rows = re.findall(r"^\| [^|]+ \| (\d+) \| [^|]+ \| (\d+) \|$", text_of(CHECKOUT / "instructors/in_class.md"), re.M)
+    assert len(rows) == len(AGENDAS)
+    assert all(abs(int(saves) - int(at_work) / 6) <= 5 for at_work, saves in rows)
 
 
-# -------------------------------------------------------------------------------------------------------- notebooks
-
-
-def about(number: str) -> str:
-    return section(f"{number} · ", section("Notebook by notebook"))
+# The pages of the notebooks
 
 
 @each_notebook
-def test_each_notebook_has_its_section_of_the_same_shape(number: str) -> None:
-    text = about(number)
-    assert [next(iter(rows[0])) for rows in tables(text)] == ["ask the room", "what they did", "show live"]
-    assert len(table("ask the room", text)) >= 3
+def test_each_notebook_has_its_page_of_the_same_shape(notebook: str) -> None:
+    text = about(notebook)
+    title = next(iter(re.findall(r"^# (.+)$", text, re.MULTILINE)))
+    assert title in headings(notebook) or notebook.startswith("00")
+    heads = re.findall(r"^\| ([\w ]+) \|.*\n\|:---", text, re.MULTILINE)
+    assert heads == ["exercise", "ask the room", "what they did", "show live"]
     assert re.findall(r"^\*\*(\w[\w ]*:)\*\*", text, re.MULTILINE) == ["Aim:", "Cut:", "Fast learners:"]
+    assert {each[:2] for each in re.findall(r"^\| (\d\d\.\d) \*", text, re.MULTILINE)} == {notebook[:2]}
 
 
 @each_notebook
-def test_the_headings_it_names_are_there(number: str) -> None:
-    own, of_all = headings(SOLVED[NUMBERS.index(number)]), set().union(*map(headings, SOLVED))
-    text = re.sub(r"^(\| \d\d\.\d [^|]*\|)[^|]*\|", r"\1|", about(number), flags=re.MULTILINE)  # without the checks
-    named = [name for name in bold(text) if not name.endswith(":")]
-    assert {name for name in named if name not in of_all} == set()
-    assert any(name in own for name in named)
-    for row in table("show live", text):
-        assert row["show live"].strip("*") in own or "From notebook" in row["how"], row
+def test_the_headings_it_names_are_there(notebook: str) -> None:
+    text = re.sub(r"^(\| \d\d\.\d \*[^|]*\|)[^|]*\|", r"\1|", about(notebook), flags=re.MULTILINE)  # without the checks
+    named = {name for name in re.findall(r"\*\*(.+?)\*\*", text) if not name.endswith(":")}
+    everywhere = set().union(*map(headings, NOTEBOOKS))
+    assert named <= everywhere
+    assert len(named & headings(notebook)) >= 3
 
 
-def classic_mistakes() -> dict[tuple[str, str], Mistake]:
-    modules = (import_module(f"tests.exercises.test_ex{path.stem}") for path in SOLVED)
-    return {(mistake.exercise_id, mistake.name): mistake for module in modules for mistake in module.MISTAKES}
-
-
-@each_notebook
-def test_the_classic_mistakes_are_told_as_it_says(number: str, postgres: Server) -> None:
-    mistakes = classic_mistakes()
-    for row in table("what they did", about(number)):
-        exercise_id, name = re.fullmatch(r"(\d\d\.\d) \*(.+)\*", row["what they did"]).groups()  # type: ignore[union-attr]
-        label, quoted = re.fullmatch(r"\*\*(.+)\*\*: “(.+)”", row["what the check says"]).groups()  # type: ignore[union-attr]
-        assert exercise_id[:2] == number
-        mistake, exercise = mistakes[exercise_id, name], EXERCISES[exercise_id]
-        report = run_checks(exercise, answer(exercise, mistake.text), postgres.url)
-        (failed,) = (result for result in report.results if result.outcome == "failed")
-        assert (failed.label, quoted in failed.message) == (label, True), (row, failed)
-
-
-# ------------------------------------------------------------------------------------------------- files and errors
+# Files, links and errors
 
 
 def anchors(path: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.+?)\s*$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    titles = re.findall(r"^#+ (.+?)\s*$", text_of(path), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@each_page
+@pytest.mark.parametrize(
+    "page", [*PAGES, CHECKOUT / "deploy" / "README.md"], ids=lambda page: f"{page.parent.name}/{page.name}"
+)
 def test_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
         if not re.match(r"https?:", link):
             name, _, anchor = link.partition("#")
             path = page.parent / name if name else page
@@ -201,52 +143,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in anchors(path), link
 
 
-def test_the_table_of_contents_is_complete() -> None:
-    chapters = {chapter.lower().replace(" ", "-") for chapter in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)}
-    contents = TEXT.partition("\n## ")[0]
-    assert chapters <= set(re.findall(r"\(#([^)]+)\)", contents))
-    for page in PAGES[1:]:
-        assert f"]({page.relative_to(CHECKOUT).as_posix()})" in contents
-
-
 @each_page
 def test_files_that_are_named_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    named = set(re.findall(r"`(\.?[\w-][\w./-]*(?:/|\.(?:md|py|ipynb|yml|txt|sql|json|log|csv)))`", text))
-    assert named
+    named = set(re.findall(r"`(\.?[\w-][\w./-]*(?:/|\.(?:md|py|ipynb|yml|txt|sql|json|csv|db)))`", text_of(page)))
     for name in named - MADE:
         assert (CHECKOUT / name).exists(), name
 
 
 def test_the_errors_of_a_failing_laptop_are_the_kits() -> None:
     sources = [CHECKOUT / "Makefile", *sorted((CHECKOUT / "workshop").rglob("*.py"))]
-    said = "\n".join(source.read_text(encoding="utf-8") for source in sources)
-    said = re.sub(r'"\s*\n\s*f?"', "", said)  # a text over several lines
-    quotes = [
-        quote
-        for row in table("symptom", section("When a laptop fails"))
-        for quote in re.findall("“(.+?)”", row["symptom"])
-    ]
-    assert len(quotes) >= 5
-    for quote in quotes:
-        for part in quote.split("..."):
-            assert part.strip() in said, quote
-
-
-# ------------------------------------------------------------------------------------------------ a server and points
-
-
-@pytest.mark.parametrize("learners", [10, 30, 100])
-def test_the_connections_it_plans_are_those_that_make_asks_for(learners: int, postgres: Server) -> None:
-    (enough,) = re.findall(
-        r"max_connections = (\d+);",
-        "\n".join(Room("planned", postgres.url).advice(f"Learner {number}" for number in range(learners))),
-    )
-    text = section("How large a server")
-    assert re.search(rf"\b{int(enough):,} for {learners}\b", text)
-    assert f"{CONNECTIONS} for each learner" in text
-
-
-def test_the_points_are_those_of_the_grading() -> None:
-    page = (CHECKOUT / "instructors" / "grading.md").read_text(encoding="utf-8")
-    assert f"are worth {sum(map(points_for, EXERCISES.values()))} points." in page
+    said = re.sub(r'"\s*\n\s*f?"', "", "\n".join(map(text_of, sources)))  # a text over several lines
+    quotes = re.findall("“(.+?)”", text_of(CHECKOUT / "instructors" / "laptops.md"))
+    assert len(quotes) >= 3
+    for part in (part.strip() for quote in quotes for part in quote.split("...")):
+        assert part in said, part

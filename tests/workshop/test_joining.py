@@ -118,6 +118,14 @@ def test_what_does_not_let_in_is_not_kept(seat: Seat, room_file: Path) -> None:
         assert room_file.read_text() == before
 
 
+def test_the_whole_line_as_a_text_is_taken_for_what_it_is(seat: Seat, room_file: Path, said: Callable[[], str]) -> None:
+    for line in (seat.line, f"  {seat.line.replace(chr(39), chr(34))}\n", f"join( '{seat.url}' )"):
+        join(line)
+        assert said().startswith("You joined the room ") and json.loads(room_file.read_text()) == {"url": seat.url}
+    message = error_of(lambda: join("from workshop import join; join('hunter2')"))
+    assert "is no PostgreSQL URL" in message and "hunter2" not in message
+
+
 def test_an_old_server_is_not_joined(postgres: Server, room_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "OLDEST_VERSION", 99)
     assert "the kit needs 99 or newer.\nNothing was changed" in error_of(lambda: join(postgres.url))

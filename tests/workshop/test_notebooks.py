@@ -82,7 +82,7 @@ def test_a_notebook_starts_with_its_title_and_its_set_up_cell(path: Path) -> Non
     title = "".join(notebook["cells"][0]["source"])
     assert title.startswith("# ") and "**After this notebook you will be able to**" in title
     assert f'\n\ndb = start("{path.stem}", solution=True)\n' in "".join(notebook["cells"][1]["source"]) + "\n"
-    assert sum("start(" in text for text in texts(path, "code")) == 1
+    assert sum("= start(" in text for text in texts(path, "code")) == 1
 
 
 def bound(code: str) -> set[str]:
@@ -103,6 +103,13 @@ def test_the_readme_names_what_is_there_in_every_notebook() -> None:
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(\w+)\(", readme.partition("In every notebook:\n")[2], re.MULTILINE)
     assert {*named} == CALLS - {"start"}
+
+
+def test_the_page_for_an_assistant_names_what_is_there() -> None:
+    page = (CHECKOUT / "notebooks/AGENTS.md").read_text(encoding="utf-8")
+    assert len(page.split()) < 400
+    assert {*re.findall(r"`(\w+)\(", page)} <= CALLS
+    assert {*re.findall(r"\b\d\d\.\d\b", page)} <= EXERCISES.keys()
 
 
 @each_notebook

@@ -11,13 +11,21 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from eventstore import EventStore, Log
-from workshop.attempts.events import EVENT_TYPES, AnswerShared, ExerciseFailed, ExercisePassed
+from workshop.attempts.events import (
+    EVENT_TYPES,
+    AnswerShared,
+    ExerciseFailed,
+    ExercisePassed,
+    OutcomePredicted,
+    OutcomeSeen,
+)
 from workshop.room.log import create_room_log
 
 from ..postgres import Server
 from .rooms import ScratchRoom
 
 PASSED = {"exercise_id": "01.2", "attempt": 1}
+PREDICTED = {"prediction_id": "01.A", "expected": "3"}
 FAILED = {"exercise_id": "01.2", "attempt": 2, "failed_check": "Positions have no gaps"}
 
 
@@ -50,10 +58,12 @@ def logged(room: ScratchRoom) -> list:
 
 
 def test_the_event_store_reads_what_the_function_appends(room: ScratchRoom, ada: psycopg.Connection) -> None:
-    ids = [uuid4() for _ in range(3)]
+    ids = [uuid4() for _ in range(5)]
     assert record(ada, "ExercisePassed", PASSED, 0, ids[0]) == 1
     assert record(ada, "ExerciseFailed", FAILED, 1, ids[1]) == 2
     assert record(ada, "AnswerShared", {"exercise_id": "01.2", "answer": "SELECT 'ä'"}, 2, ids[2]) == 3
+    assert record(ada, "OutcomePredicted", PREDICTED, 3, ids[3]) == 4
+    assert record(ada, "OutcomeSeen", {"prediction_id": "01.A", "came": "-1.5"}, 4, ids[4]) == 5
     with room.connect() as owner:
         owner.execute("SET search_path = room")
         events = EventStore(owner, EVENT_TYPES).read_stream(f"learner-{room.role_of('ada')}")
@@ -61,6 +71,8 @@ def test_the_event_store_reads_what_the_function_appends(room: ScratchRoom, ada:
         ExercisePassed("01.2", 1),
         ExerciseFailed("01.2", 2, "Positions have no gaps"),
         AnswerShared("01.2", "SELECT 'ä'"),
+        OutcomePredicted("01.A", "3"),
+        OutcomeSeen("01.A", "-1.5"),
     ]
     assert [recorded.id for recorded in events] == ids
     assert all(recorded.metadata == {} for recorded in events)
@@ -116,6 +128,15 @@ def test_each_learner_has_a_stream_and_sees_that_alone(room: ScratchRoom, ada: p
         ("AnswerShared", {"exercise_id": "01.2", "answer": "x" * 20_001}),
         ("AnswerShared", {"exercise_id": "01.2", "answer": ""}),
         ("AnswerShared", {"exercise_id": "01.2"}),
+        ("OutcomePredicted", PREDICTED | {"prediction_id": "01.2"}),
+        ("OutcomePredicted", PREDICTED | {"prediction_id": "1.A"}),
+        ("OutcomePredicted", PREDICTED | {"expected": ""}),
+        ("OutcomePredicted", PREDICTED | {"expected": 3}),
+        ("OutcomePredicted", PREDICTED | {"expected": "x" * 41}),
+        ("OutcomePredicted", PREDICTED | {"came": "3"}),
+        ("OutcomePredicted", PASSED),
+        ("OutcomeSeen", PREDICTED),
+        ("OutcomeSeen", {"prediction_id": "01.A", "came": ["3"]}),
         ("SomethingElse", PASSED),
         ("", PASSED),
         (None, PASSED),
@@ -125,6 +146,15 @@ def test_what_is_no_attempt_is_refused(type: Any, data: Any, room: ScratchRoom, 
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="no attempt"):
         record(ada, type, data)
     assert logged(room) == []
+
+
+def test_no_setting_of_the_callers_changes_what_is_an_attempt(room: ScratchRoom, ada: psycopg.Connection) -> None:
+    for setting in ("standard_conforming_strings = off", "transform_null_equals = on", "role = DEFAULT"):
+        ada.execute(f"SET {setting}")
+    for exercise_id in ("dd.d", "dd<d", "01<2"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="no attempt"):
+            record(ada, "ExercisePassed", PASSED | {"exercise_id": exercise_id})
+    assert record(ada, "ExercisePassed", PASSED) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
+import nbformat
 import psycopg
 import pytest
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -204,3 +207,45 @@ def test_an_answer_that_exits_is_a_wrong_answer(said: Callable[[], str]) -> None
 
     check("00.1", balance)
     assert "Your function raised SystemExit: bye" in said()
+
+
+IN_A_KERNEL = """
+import os
+os.environ["MPLBACKEND"] = "Agg"
+{first}
+from workshop import start
+db = start("{notebook}")
+import matplotlib.pyplot as plt
+plt.plot([1])
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import matplotlib.pyplot"], ids=["set", "set, and matplotlib loaded"])
+def test_figures_are_in_the_notebook_whatever_the_environment_says(notebook: str, first: str) -> None:
+    cell = nbformat.v4.new_code_cell(IN_A_KERNEL.format(notebook=notebook, first=first))
+    ran = NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=60).execute()
+    assert "image/png" in ran.cells[0].outputs[-1].data
+
+
+def test_the_conformance_tests_say_how_far_they_are_and_can_be_interrupted() -> None:
+    kernel, seen, begin = KernelManager(kernel_name="python3"), [], time.monotonic()
+    kernel.start_kernel()
+    client = kernel.client()
+    client.start_channels()
+
+    def look(message: dict) -> None:
+        seen.append((message["msg_type"], str(message["content"])))
+        if "have run" in seen[-1][1] and not any(kind == "error" for kind, _ in seen):
+            kernel.interrupt_kernel()
+
+    try:
+        client.wait_for_ready()
+        code = "from workshop.my_store.conformance import conformance; conformance('eventstore')"
+        client.execute_interactive(code, output_hook=look, timeout=60)
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel()
+    assert time.monotonic() - begin < 30
+    assert [kind for kind, _ in seen].count("display_data") == 1, "one line, in one place"
+    (error,) = [said for kind, said in seen if kind == "error"]
+    assert "Interrupted: the conformance tests were stopped." in error

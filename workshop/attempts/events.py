@@ -1,4 +1,4 @@
-"""What happens when a learner checks an answer, as events; and what they add up to.
+"""What happens when a learner checks an answer or predicts an outcome, as events; and what they add up to.
 
 This is what notebooks 03 and 04 teach: a command is decided on, its events are stored, and the state is their fold.
 """
@@ -12,6 +12,7 @@ from eventstore import Decider, EventTypes
 # Characters: a room takes no more.
 LONGEST_CHECK = 200
 LONGEST_ANSWER = 20_000
+LONGEST_OUTCOME = 40
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,23 @@ class AnswerShared:
     answer: str
 
 
-EVENT_TYPES = EventTypes(ExercisePassed, ExerciseFailed, AnswerShared)
+@dataclass(frozen=True)
+class OutcomePredicted:
+    """A learner said what they expect of an experiment: a number, or one of the words that they could choose from."""
+
+    prediction_id: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class OutcomeSeen:
+    """What came of an experiment, for a learner who had said what they expect."""
+
+    prediction_id: str
+    came: str
+
+
+EVENT_TYPES = EventTypes(ExercisePassed, ExerciseFailed, AnswerShared, OutcomePredicted, OutcomeSeen)
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,22 @@ class ShareAnswer:
 
     exercise_id: str
     answer: str
+
+
+@dataclass(frozen=True)
+class PredictOutcome:
+    """A command: note what is expected of an experiment."""
+
+    prediction_id: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class SeeOutcome:
+    """A command: note what came of it."""
+
+    prediction_id: str
+    came: str
 
 
 @dataclass(frozen=True)
@@ -92,3 +125,37 @@ def evolve(progress: Progress, event: object) -> Progress:
 
 
 LEARNER: Decider[Progress] = Decider(MappingProxyType({}), decide, evolve)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a learner expected of an experiment, and what came: None while they have not seen it."""
+
+    expected: str
+    came: str | None = None
+
+
+Predictions = Mapping[str, Predicted]  # by prediction
+
+
+def decide_on_prediction(command: PredictOutcome | SeeOutcome, predictions: Predictions) -> list[object]:
+    """Return what a command leads to. After the outcome was seen, what is expected is no prediction any more."""
+    known = predictions.get(command.prediction_id)
+    if isinstance(command, PredictOutcome):
+        again = known and (known.came is not None or known.expected == command.expected)
+        return [] if again else [OutcomePredicted(command.prediction_id, command.expected)]
+    return [OutcomeSeen(command.prediction_id, command.came)] if known and known.came is None else []
+
+
+def evolve_predictions(predictions: Predictions, event: object) -> Predictions:
+    """Return the predictions after an event."""
+    match event:
+        case OutcomePredicted(prediction_id, expected):
+            return {**predictions, prediction_id: Predicted(expected)}
+        case OutcomeSeen(prediction_id, came):
+            if known := predictions.get(prediction_id):
+                return {**predictions, prediction_id: Predicted(known.expected, came)}
+    return predictions
+
+
+PREDICTIONS: Decider[Predictions] = Decider(MappingProxyType({}), decide_on_prediction, evolve_predictions)

@@ -10,11 +10,21 @@ from uuid import uuid4
 
 from psycopg import sql
 
-from eventstore import DuplicateEvent, EventStore, RecordedEvent, aggregate_stream, handle
+from eventstore import Decider, DuplicateEvent, EventStore, RecordedEvent, aggregate_stream, handle
 
 from ..server.database import Database, open_connection
 from ..server.rooms import room_of, stream_of
-from .events import EVENT_TYPES, LEARNER, Progress, RecordOutcome, ShareAnswer
+from .events import (
+    EVENT_TYPES,
+    LEARNER,
+    PREDICTIONS,
+    Predictions,
+    PredictOutcome,
+    Progress,
+    RecordOutcome,
+    SeeOutcome,
+    ShareAnswer,
+)
 
 Found = TypeVar("Found")
 
@@ -63,8 +73,8 @@ class LearnersLog:
         """Return the learner's events."""
         return self._ask(lambda store: store.read_stream(self.stream_id, from_version=from_version))
 
-    def record(self, command: RecordOutcome | ShareAnswer) -> tuple[Any, int]:
-        """Handle a command, and return the event that it led to, with its version.
+    def record(self, command: RecordOutcome | ShareAnswer | PredictOutcome | SeeOutcome) -> tuple[Any, int]:
+        """Handle a command, and return the event that it led to, with its version; None and 0 where it led to none.
 
         Another kernel may record at the same time: then it is decided again. The connection may break before the answer
         comes: then it is tried again. The event has an id of its own from the start, so it is stored once.
@@ -73,18 +83,27 @@ class LearnersLog:
             WorkshopError, psycopg.Error, EventStoreError: it could not be recorded.
         """
         event_id = uuid4()
+        decider: Decider[Any] = PREDICTIONS if isinstance(command, (PredictOutcome, SeeOutcome)) else LEARNER
 
-        def record(store: EventStore) -> object:
-            return handle(store, LEARNER, self.stream_id, command, attempts=_ATTEMPTS, event_ids=[event_id])
+        def record(store: EventStore) -> tuple[Any, int]:
+            return handle(store, decider, self.stream_id, command, attempts=_ATTEMPTS, event_ids=[event_id])
 
-        with suppress(DuplicateEvent):  # a try whose answer got lost had done it
-            self._ask(record)
-        recorded = next(recorded for recorded in self.read() if recorded.id == event_id)
-        return recorded.event, recorded.version
+        version = 1
+        with suppress(DuplicateEvent):  # a try whose answer got lost had done it, somewhere in the stream
+            _, version = self._ask(record)
+        recorded = next((recorded for recorded in self.read(max(version, 1)) if recorded.id == event_id), None)
+        return (recorded.event, recorded.version) if recorded else (None, 0)
 
     def progress(self) -> Progress:
         """Return what the learner's events add up to."""
-        return self._ask(lambda store: aggregate_stream(store, self.stream_id, LEARNER.initial, LEARNER.evolve)[0])
+        return self._folded(LEARNER)
+
+    def predictions(self) -> Predictions:
+        """Return what the learner expected of experiments, and what came."""
+        return self._folded(PREDICTIONS)
+
+    def _folded(self, decider: Decider[Found]) -> Found:
+        return self._ask(lambda store: aggregate_stream(store, self.stream_id, decider.initial, decider.evolve)[0])
 
     def _ask(self, question: Callable[[EventStore], Found]) -> Found:
         """Ask the event store; once more where the connection turns out to be broken: the server was restarted."""

@@ -5,7 +5,9 @@ room, the events are sent to the room's log, too: the exercise, and whether it p
 answer, unless the learner shares it. A notebook in solutions/ records nothing.
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import psycopg
 
@@ -14,9 +16,21 @@ from eventstore import EventStoreError
 from ..checks import kept
 from ..errors import WorkshopError
 from ..server.database import server_url
-from .events import LONGEST_ANSWER, LONGEST_CHECK, ExercisePassed, Progress, RecordOutcome, ShareAnswer
+from .events import (
+    LONGEST_ANSWER,
+    LONGEST_CHECK,
+    ExercisePassed,
+    Predictions,
+    PredictOutcome,
+    Progress,
+    RecordOutcome,
+    SeeOutcome,
+    ShareAnswer,
+)
 from .log import LearnersLog
 from .outbox import Outbox
+
+Found = TypeVar("Found")
 
 _NOT_RECORDED = (WorkshopError, psycopg.Error, EventStoreError)
 
@@ -57,6 +71,25 @@ def record(exercise_id: str, failed_check: str | None) -> str:
     return f"{_send(log, version)}: exercise {exercise_id}, attempt {event.attempt}, {outcome}. {yours}"
 
 
+def predict(command: PredictOutcome | SeeOutcome) -> str:
+    """Record what a learner expects of an experiment, or what came of it.
+
+    Returns:
+        A line for the learner, as that of record(). Empty also where there is nothing new to record.
+    """
+    if kept.is_throwaway():
+        return ""
+    try:
+        log = _log(server_url())
+        event, version = log.record(command)
+    except _NOT_RECORDED as error:
+        return f"This could not be recorded: {str(error).splitlines()[0]}"
+    if event is None or not log.room:
+        return ""
+    what = f"expect {command.expected}" if isinstance(command, PredictOutcome) else f"saw {command.came}"
+    return f"{_send(log, version)}: that you {what} in {command.prediction_id}."
+
+
 def share(exercise_id: str, answer: str) -> str:
     """Send an answer to the room, for its instructor to read.
 
@@ -93,11 +126,22 @@ def progress() -> Progress:
     Raises:
         WorkshopError: there is no PostgreSQL to ask, or it does not answer that.
     """
-    if kept.is_throwaway():
-        return {}
+    return {} if kept.is_throwaway() else _ask(LearnersLog.progress)
+
+
+def predictions() -> Predictions:
+    """Return what the learner expected of experiments, and what came.
+
+    Raises:
+        WorkshopError: there is no PostgreSQL to ask, or it does not answer that.
+    """
+    return {} if kept.is_throwaway() else _ask(LearnersLog.predictions)
+
+
+def _ask(question: Callable[[LearnersLog], Found]) -> Found:
     log = _log(server_url())
     try:
-        return log.progress()
+        return question(log)
     except (psycopg.Error, EventStoreError) as error:
         raise _unusable(error) from None
 

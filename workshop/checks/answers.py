@@ -3,7 +3,9 @@
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,36 @@ def _cell_of(folder: Path, exercise_id: str) -> str:
         if (found := check_in(cell)) and found["exercise"] == exercise_id:
             return cell
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
+
+
+@dataclass(frozen=True)
+class Way:
+    """Another answer than the reference's, by what differs.
+
+    Attributes:
+        instead_of: a part of the reference answer.
+        write: what stands in its place.
+        why: what speaks for it and for the reference, or why it is wrong.
+    """
+
+    instead_of: str
+    write: str
+    why: str
+
+    def whole(self, reference: str) -> str:
+        """Return the whole answer."""
+        assert self.instead_of in reference, f"the reference answer does not say: {self.instead_of}"
+        return reference.replace(self.instead_of, self.write)
+
+
+@cache
+def other_ways() -> dict[str, dict[str, Way]]:
+    """Return, by exercise, `another` way that holds, and the classic choice that is `wrong`."""
+    found = tomllib.loads(Path(__file__).with_name("ways.toml").read_text(encoding="utf-8"))
+    return {
+        exercise_id: {kind: Way(**{name: text.strip("\n") for name, text in way.items()}) for kind, way in ways.items()}
+        for exercise_id, ways in found.items()
+    }
 
 
 def check_in(cell: str) -> re.Match | None:

@@ -19,6 +19,10 @@ from .report import Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 from .source import NoSource, is_same_code, load, source_of
 
+# What is looked at before an exercise's own checks, as reports call it.
+CAN_BE_CHECKED = "The answer can be checked"
+SQL_RUNS = "Your SQL runs"
+
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
 _ADVICE = {
     psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
@@ -45,7 +49,7 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
         return Report(exercise, ())
     if message := _wrong_kind(exercise, answer):
         not_reached = (Result(label_of(check), "not reached") for check in exercise.checks)
-        return Report(exercise, (Result("The answer can be checked", "failed", message), *not_reached))
+        return Report(exercise, (Result(CAN_BE_CHECKED, "failed", message), *not_reached))
     results: list[Result] = []
     with Sandbox(url, exercise, answer) as sandbox:
         for check in exercise.checks:
@@ -56,7 +60,7 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
                 sandbox.run(check)
             except AnswerDoesNotRun as error:
                 _must_be_the_answers(error.__cause__, sandbox)
-                results.append(Result("Your SQL runs", "failed", explain_sql_error(error.__cause__, answer, ran=True)))
+                results.append(Result(SQL_RUNS, "failed", explain_sql_error(error.__cause__, answer, ran=True)))
                 results.append(Result(label_of(check), "not reached"))
             except WorkshopError:
                 raise

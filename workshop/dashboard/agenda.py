@@ -8,7 +8,7 @@ from statistics import median_low
 from ..checks.course import EXERCISES
 from ..errors import WorkshopError
 
-# Minutes, and what they are for: exercises, or whatever else. The same tables are in INSTRUCTORS.md.
+# Minutes, and what they are for: exercises, or whatever else. What happens meanwhile stands in instructors/.
 AGENDAS = {
     "one hour": (
         (3, "welcome"), (3, "01"), (6, "01.1"), (3, "01.2"), (4, "02"), (8, "02.1"), (7, "02.2"), (3, "02.5"),

@@ -27,7 +27,7 @@ from ..server.database import open_connection, server_url
 from ..server.rooms import group_of, learner_of, rooms_on
 from .agenda import Agenda
 from .hold_ups import LOOK, HoldUps
-from .page import NAMES, show_answers, show_room
+from .page import NAMES, View, show_answers, show_room
 from .read_model import RoomModel
 
 # In seconds
@@ -94,6 +94,8 @@ class Dashboard:
         self._url = make_conninfo(url, application_name=self._label, keepalives_idle=10, keepalives_interval=5)
         self._clock = timedelta()  # how far the server's clock is ahead of ours
         self._problem = ""  # why it is not live, if it is not
+        self._away: frozenset[str] = frozenset()
+        self._looked_at = 0  # the position up to which the instructor has seen what was shared
         self._lock = Lock()  # the model changes in one thread, and is drawn in another
         self._changed, self._stopping = Event(), Event()
         self._subscription = Subscription(self._label, self._connect, EVENT_TYPES, self._project)
@@ -115,21 +117,28 @@ class Dashboard:
 
     def page(self) -> Shown:
         """Return the room as it is now."""
+        with self._lock:
+            return show_room(self.view())
+
+    def answers(self) -> Shown:
+        """Return the answers that learners shared. From then on the page calls none of them new."""
+        with self._lock:
+            self._looked_at = self.model.position
+            self._changed.set()
+            return show_answers(self.view())
+
+    def view(self, now: datetime | None = None) -> View:
+        """Return what there is to show, now unless told otherwise."""
         problem = self._problem
         try:
             self._subscription.wait_for(0)
         except Exception as error:  # what had ended it
             problem = f"Ended: {_line(error)} Run this cell again."
-        now = datetime.now(UTC) + self._clock
-        with self._lock:
-            return show_room(
-                self.room, self.model, self._agenda, self._began, now, self._names, problem, self._hold_ups
-            )
-
-    def answers(self) -> Shown:
-        """Return the answers that learners shared."""
-        with self._lock:
-            return show_answers(self.room, self.model, self._names)
+        now = now or datetime.now(UTC) + self._clock
+        return View(
+            self.room, self.model, self._agenda, self._began, now, self._names,
+            problem, self._hold_ups, self._away, self._looked_at,
+        )  # fmt: skip
 
     def stop(self) -> None:
         """End the subscription. What is shown stays, and says that it is old."""
@@ -157,7 +166,9 @@ class Dashboard:
             self._enter(connection)
             self._problem = ""
         except Exception as error:
-            self._problem = f"Reconnecting: {_line(error)} What is shown is what was known before."
+            gone = re.search('database ".+" does not exist', str(error))
+            why = "The room is gone, or being made anew." if gone else f"Reconnecting: {_line(error)}"
+            self._problem = f"{why} What is shown is what was known before."
             if connection:
                 connection.close()
             raise
@@ -192,9 +203,13 @@ class Dashboard:
             with suppress(WorkshopError, psycopg.Error), open_connection(url) as connection:
                 self._hold_ups = hold_ups = HoldUps()
                 while not self._stopping.wait(LOOK):
-                    before = hold_ups.held_by
+                    before = hold_ups.held_by, self._away
                     hold_ups.look(connection)
-                    if hold_ups.held_by != before:
+                    learners = connection.execute(_LEARNERS).fetchall()
+                    self._away = frozenset(learner for learner, _, away in learners if away)
+                    with self._lock:
+                        self.model.learners |= {learner: called for learner, called, _ in learners}
+                    if before != (hold_ups.held_by, self._away):
                         self._changed.set()
             self._stopping.wait(LOOK)
 
@@ -205,6 +220,14 @@ class Dashboard:
             handle.update(self.page())
             self._stopping.wait(_REST)
         handle.update(self.page())
+
+
+# With whether they have never connected: the server counts the sessions of each database, once they are some time old.
+_LEARNERS = """
+SELECT name, coalesce(called, name),
+       coalesce(sessions, 0) = 0 AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = name)
+FROM room.learners LEFT JOIN pg_stat_database ON datname = name
+"""
 
 
 def _own_log(server: str) -> tuple[str, str, str]:
@@ -235,7 +258,8 @@ def _log_of(room: str, server: str) -> str:
         others = f", only {', '.join(rooms)}" if rooms else ", and no other"
         raise WorkshopError(
             f"There is no room {room!r} on this server{others}.",
-            'Name its server: dashboard("oslo", "postgresql://..."), or make it: python -m workshop.room make --help',
+            "Set WORKSHOP_ADMIN_URL to its server before you start JupyterLab, or make it: "
+            "python -m workshop.room make --help",
         )
     return make_conninfo(server, dbname=group_of(room))
 

@@ -2,6 +2,9 @@
 
 It is a projection like those of notebooks 06 and 08. It is made anew from the log whenever the dashboard starts, so
 there is nothing to store, and nothing to lose.
+
+Learners can send events by hand, and what they send is shown to a room. So what is no exercise of this kit is passed
+over, and what is no check of the exercise is not told by its name.
 """
 
 from collections import defaultdict
@@ -14,12 +17,17 @@ import psycopg
 from eventstore import RecordedEvent
 
 from ..attempts.events import AnswerShared, ExerciseFailed, ExercisePassed
+from ..checks.checking import CAN_BE_CHECKED, SQL_RUNS
+from ..checks.course import EXERCISES
+from ..checks.exercise import label_of
 from ..server.rooms import learner_of
 
 MOMENT = timedelta(minutes=10)  # what "of the moment" means
 # After so long without an attempt the next one is a beginning: the day before somebody tried whether it all works. No
 # course has a break as long as that.
 PAUSE = timedelta(hours=2)
+NO_CHECK = "a check that this kit does not have"
+CHECKS = {exercise.id: {CAN_BE_CHECKED, SQL_RUNS, *map(label_of, exercise.checks)} for exercise in EXERCISES.values()}
 
 
 @dataclass
@@ -55,6 +63,17 @@ class FailedCheck:
     failures: int
 
 
+@dataclass(frozen=True)
+class Shared:
+    """An answer that a learner showed to the instructor: the last one, where there were several."""
+
+    learner: str
+    exercise_id: str
+    answer: str
+    at: datetime
+    position: int
+
+
 class RoomModel:
     """What is known of a room.
 
@@ -62,25 +81,25 @@ class RoomModel:
         learner: whose own log it is that the events come from; None for that of a room, which knows its learners.
 
     Attributes:
-        learners: all learners of the room, also those who have not tried anything yet.
+        learners: all learners of the room, also those who have not tried anything yet: names as given, by role.
         position: of the last event that was taken in.
     """
 
     def __init__(self, learner: str | None = None) -> None:
-        self.learners: set[str] = {learner} if learner else set()
+        self.learners: dict[str, str] = {learner: learner} if learner else {}
         self.position = 0
         self._in_a_room = learner is None
         self._began: datetime | None = None
         self._last: datetime | None = None
-        self.shared: dict[tuple[str, str], str] = {}  # by learner and exercise
+        self._shared: dict[tuple[str, str], Shared] = {}
         self._work: dict[str, dict[str, Work]] = defaultdict(lambda: defaultdict(Work))
         self._latest: dict[str, tuple[str, datetime]] = {}  # what a learner tried last, and when
-        self._failures: list[tuple[datetime, str, ExerciseFailed]] = []
+        self._failures: list[tuple[datetime, str, tuple[str, str]]] = []  # when, who, and the check of which exercise
 
     def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
         """Take in events: the handler of the subscription."""
         if self._in_a_room:
-            self.learners.update(name for (name,) in connection.execute("SELECT name FROM learners").fetchall())
+            self.learners.update(connection.execute("SELECT name, coalesce(called, name) FROM learners").fetchall())
         for recorded in events:
             # Memory knows no rollback: where the commit of the checkpoint got lost, events are handed over once more.
             if recorded.position > self.position:
@@ -90,7 +109,9 @@ class RoomModel:
         """Take in one event."""
         learner, at = learner_of(recorded.stream_id), recorded.recorded_at
         self.position = recorded.position
-        self.learners.add(learner)
+        self.learners.setdefault(learner, learner)
+        if recorded.event.exercise_id not in EXERCISES:
+            return
         if self._last is None or at - self._last > PAUSE:
             self._began = at
         self._last = at
@@ -98,16 +119,17 @@ class RoomModel:
             case ExercisePassed(exercise_id):
                 self._latest[learner] = exercise_id, at
                 self._work[learner][exercise_id].passed = True
-            case ExerciseFailed(exercise_id, _, failed_check) as failed:
+            case ExerciseFailed(exercise_id, _, failed_check):
                 self._latest[learner] = exercise_id, at
                 work = self._work[learner][exercise_id]
                 if not work.passed:  # later failures are those of somebody who plays with the answer
                     work.failures += 1
                     work.first_failure = work.first_failure or at
-                    work.last_failure, work.failed_check = at, failed_check
-                    self._failures.append((at, learner, failed))
+                    work.last_failure = at
+                    work.failed_check = failed_check if failed_check in CHECKS[exercise_id] else NO_CHECK
+                    self._failures.append((at, learner, (exercise_id, work.failed_check)))
             case AnswerShared(exercise_id, answer):
-                self.shared[learner, exercise_id] = answer
+                self._shared[learner, exercise_id] = Shared(learner, exercise_id, answer, at, recorded.position)
 
     def work(self, learner: str, exercise_id: str) -> Work:
         """Return what a learner did on an exercise."""
@@ -116,6 +138,10 @@ class RoomModel:
     def tries_now(self, learner: str) -> str | None:
         """Return the exercise that a learner tried last."""
         return self._latest[learner][0] if learner in self._latest else None
+
+    def shared(self) -> list[Shared]:
+        """Return the answers that were shared, the newest first."""
+        return sorted(self._shared.values(), key=lambda shared: -shared.position)
 
     def began(self, now: datetime) -> datetime | None:
         """Return when the room began: at the first attempt after the last long pause. None where it has not."""
@@ -141,8 +167,8 @@ class RoomModel:
         """Return the checks that failed lately, first those on which most learners failed."""
         self._failures = [failure for failure in self._failures if now - failure[0] <= MOMENT]
         who: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for _, learner, failed in self._failures:
-            who[failed.exercise_id, failed.failed_check].append(learner)
+        for _, learner, check in self._failures:
+            who[check].append(learner)
         found = [FailedCheck(*check, len(set(learners)), len(learners)) for check, learners in who.items()]
         return sorted(found, key=lambda each: (-each.learners, -each.failures, each.exercise_id, each.failed_check))
 

@@ -16,6 +16,8 @@ from .grading import IS_SOLUTION
 
 # What CI runs of an unsolved notebook must not fail, but its outputs are compared with nothing.
 _IGNORE_OUTPUT = "nbval-ignore-output"
+# What takes long and is the same solved or not runs once, in solutions/.
+_SOLVED_ONLY, _SKIP = "solved-only", "nbval-skip"
 # Where the kit is not installed, its first import fails, and this line is shown with it.
 _WRONG_PYTHON = '# "No module named ..."? Choose another kernel, at the top right: the Python that has the kit.\n'
 
@@ -38,7 +40,8 @@ def without_answers(solved: Path) -> str:
         if cell.cell_type == "code":
             if IS_SOLUTION in cell.source:
                 cell.source = _WRONG_PYTHON + cell.source.replace(IS_SOLUTION, ")")
-            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), _IGNORE_OUTPUT})
+            tags = {*cell.metadata.get("tags", []), _IGNORE_OUTPUT}
+            cell.metadata["tags"] = sorted(tags | {_SKIP} if _SOLVED_ONLY in tags else tags)
     return nbformat.writes(notebook) + "\n"
 
 

@@ -27,8 +27,13 @@ _POINTS = {"easy": 1, "medium": 2, "hard": 3}
 _CONFIG = '''\
 """nbgrader's settings for "Build your own event store". nbgrader reads them when it is run in this folder."""
 
+import os
+
 c = get_config()  # noqa: F821
 
+# A submission is somebody's program, and inherits what is set here: not what opens the room, or the hub.
+for secret in ("WORKSHOP_ADMIN_URL", "WORKSHOP_HUB_SECRET"):
+    os.environ.pop(secret, None)
 # What stands where an answer stood: the checks know by it that nobody has started.
 c.ClearSolutions.code_stub = {"python": "..."}
 # Seconds that a cell may take: a few measure something, and take longer where a machine is busy.

@@ -1,16 +1,13 @@
 """Stored results that notebook 10 shows: of `make bench`, and of `python -m tests.benchmark.growth`."""
 
 import json
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pandas as pd
-from IPython.display import Image
 
 _STORED = Path(__file__).with_name("measured")
-_COLOURS = ("#1f77b4", "#9467bd", "#d9730d", "#2a9d5c", "#c2405a", "#7a7a7a")
 LIMIT = "limit"
 
 
@@ -44,19 +41,6 @@ def shares(comparison: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index", dtype="Float64").round().astype("Int64")
 
 
-def numbers(comparison: dict[str, Any]) -> pd.DataFrame:
-    """Return the medians, a number a second, the limit's among them."""
-    stores = {LIMIT: LIMIT} | {key: facts["name"] for key, facts in _measured_stores(comparison).items()}
-    table = {
-        f"{row['title']} ({row['unit']}/s)": {
-            name: f"{cell['median']:,.0f}" if "median" in (cell := row["cells"].get(key) or {}) else "–"
-            for key, name in stores.items()
-        }
-        for row in comparison["rows"]
-    }
-    return pd.DataFrame.from_dict(table, orient="index")
-
-
 def where_from(comparison: dict[str, Any]) -> str:
     """Return the day, the machine and the versions that the numbers come from, and how each store was used."""
     about = comparison["about"]
@@ -67,30 +51,6 @@ def where_from(comparison: dict[str, Any]) -> str:
     for facts in _measured_stores(comparison).values():
         lines.append(f"- {facts['name']} {facts['version']}. Durable by {facts['flushes']}.")
     return "\n".join(lines)
-
-
-def draw(comparison: dict[str, Any]) -> Image:
-    """Return a chart of the shares, on a white ground, so that it reads the same in a light and a dark theme."""
-    from matplotlib.figure import Figure  # takes a while to load, and only this needs it
-
-    table = shares(comparison)
-    bars = len(table.columns) + 1
-    figure = Figure(figsize=(9, 0.16 * bars * len(table) + 1), facecolor="white", layout="constrained")
-    axes = figure.subplots()
-    for number, (store, column) in enumerate(table.items()):
-        places = [row + (number + 0.5) / bars for row in range(len(table))]
-        heights = [0 if pd.isna(share) else share for share in column]
-        axes.barh(places, heights, 1 / bars, label=store, color=_COLOURS[number % len(_COLOURS)])
-    axes.axvline(100, color="#444444", linewidth=1, linestyle="--")
-    axes.set_yticks([row + 0.4 for row in range(len(table))], list(table.index))
-    axes.set_xlabel("% of the limit (bare SQL): more is better")
-    axes.margins(y=0.01)
-    axes.invert_yaxis()
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=len(table.columns), frameon=False)
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=150)
-    return Image(picture.getvalue(), width=900)
 
 
 def _measured_stores(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -38,13 +38,20 @@ def umadb_server() -> "Iterator[umadb.Client]":
     """
     if reason := umadb_is_missing():
         raise WorkshopError(reason, "Look at the stored output in solutions/ instead.")
+    import umadb
+
     # The server keeps its file open until it has ended, and Windows deletes no open files: so it ends first.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _running(Path(folder)) as client:
-        yield client
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, running_server(Path(folder)) as url:
+        yield umadb.Client(url)
 
 
 @contextmanager
-def _running(folder: Path) -> "Iterator[umadb.Client]":
+def running_server(folder: Path) -> Iterator[str]:
+    """Start UmaDB's server on a file in a folder, and yield its URL once it answers; at the end it is stopped.
+
+    Raises:
+        WorkshopError: it does not start.
+    """
     address = f"127.0.0.1:{free_port()}"
     log = folder / "umadb.log"
     with log.open("wb") as output:
@@ -55,7 +62,8 @@ def _running(folder: Path) -> "Iterator[umadb.Client]":
             stderr=output,
         )
     try:
-        yield _client(f"http://{address}", server, log)
+        _wait_for(f"http://{address}", server, log)
+        yield f"http://{address}"
     finally:
         server.terminate()
         try:
@@ -65,16 +73,14 @@ def _running(folder: Path) -> "Iterator[umadb.Client]":
             server.wait()
 
 
-def _client(url: str, server: subprocess.Popen, log: Path) -> "umadb.Client":
-    """Return a client once the server answers."""
+def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
     import umadb
 
     deadline = time.monotonic() + _STARTS_WITHIN
     while True:
         try:
-            client = umadb.Client(url)
-            client.head()
-            return client
+            umadb.Client(url).head()
+            return
         except Exception:  # its errors have no base class of their own, and any of them means: not yet
             if server.poll() is not None or time.monotonic() > deadline:
                 said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]

@@ -11,20 +11,23 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, Literal
 from uuid import uuid4
 
 from ..bank import event_types
 from ..checks import kept
 from ..checks.course import EXERCISES
-from ..display import Box, Shown, count
+from ..display import Box, Line, Shown, count
 from ..errors import WorkshopError
 from ..files import CHECKOUT
+from ..interrupts import Interrupted
 from ..server.database import Database, server_url
 from .guarantees import GUARANTEES, MISSING_LINES, REQUIREMENTS, Guarantee, Requirement
 from .parts import Part, Parts
@@ -32,6 +35,7 @@ from .store import open_store
 
 _FOLDER = Path("tests", "conformance")
 _LONGEST = 240  # seconds
+_IN_ALL, _BRIEFLY = 510, 150  # tests, about: for whoever waits for them
 # These wait more than they work, so they run beside the others.
 _WAITING = (("test_g8_", "test_g10_"), ("test_g11_",))
 _WITHOUT = "not killed"  # tests that kill processes or servers take long, and say nothing about the learner's parts
@@ -81,7 +85,7 @@ class Conformance:
         total = len(self.guarantees)
         box = Box(f"{whose}: {met} of {count(total, 'guarantee')} met", "passed" if met == total else "failed")
         for key, row in self.guarantees.items():
-            box.result(row.outcome, f"{key} {row.name}", row.message)
+            box.result(row.outcome, row.name if row.name.startswith(key) else f"{key} {row.name}", row.message)
         box.title("The nine requirements")
         for number, row in self.requirements.items():
             box.result(row.outcome, f"{number} {row.name}", row.message)
@@ -150,31 +154,53 @@ def _try_out(parts: Parts) -> None:
         database.drop()
 
 
+class _Progress:
+    """How far the tests are: known to those who run them, and to whoever waits; an interrupt ends them."""
+
+    def __init__(self) -> None:
+        self.ran: Counter[Path] = Counter()
+        self.interrupted = Event()
+
+
 def _run(store: str, files: list[str], brief: bool) -> list[dict[str, Any]]:
     """Run files of tests; return for each test its file, its name, its outcome and its message."""
     groups = [[file for file in files if file.startswith(waiting)] for waiting in _WAITING]
     groups.append([file for file in files if not any(file in group for group in groups)])
     groups = [group for group in groups if group]
+    progress, begin = _Progress(), time.monotonic()
+    line = Line()
     with ThreadPoolExecutor(len(groups) or 1) as pool:
-        return [test for tests in pool.map(partial(_run_group, store, brief=brief), groups) for test in tests]
+        running = [pool.submit(_run_group, store, group, progress, brief=brief) for group in groups]
+        try:
+            while wait(running, timeout=0.5).not_done:
+                ran, seconds = progress.ran.total(), time.monotonic() - begin
+                line.show(
+                    f"{count(ran, 'test')} of some {_BRIEFLY if brief else _IN_ALL} have run, in {seconds:.0f} s."
+                )
+        except KeyboardInterrupt:
+            progress.interrupted.set()
+            raise Interrupted("Interrupted: the conformance tests were stopped.") from None
+    return [test for group in running for test in group.result()]
 
 
-def _run_group(store: str, files: Iterable[str], brief: bool = False) -> list[dict[str, Any]]:
+def _run_group(store: str, files: Iterable[str], progress: _Progress, brief: bool = False) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = Path(folder, "outcomes.json")
+        outcomes, said = Path(folder, "outcomes.json"), Path(folder, "said")
         command = [sys.executable, "-m", "pytest", *arguments(store, files, outcomes), *(["--brief"] if brief else [])]
         environment = os.environ | {"DATABASE_URL": server_url(), "MY_EVENTSTORE": str(kept.folder().resolve())}
-        try:
-            done = subprocess.run(
-                command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=_LONGEST
-            )
-        except subprocess.TimeoutExpired:
-            done = None  # what ran until then counts
+        give_up = time.monotonic() + _LONGEST  # what ran until then counts
+        with said.open("w") as output:
+            process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output)
+        while process.poll() is None:
+            progress.ran[outcomes] = len(read_outcomes(outcomes))
+            if time.monotonic() > give_up or progress.interrupted.wait(0.2):
+                process.kill()
+                process.wait()
         tests = read_outcomes(outcomes)
-        if done and not tests:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+        if not tests and time.monotonic() < give_up and not progress.interrupted.is_set():
+            lines = said.read_text(errors="replace").strip().splitlines() or ["nothing"]
             raise WorkshopError(
-                f"The conformance tests do not run here; pytest says: {said[-1]}.",
+                f"The conformance tests do not run here; pytest says: {lines[-1]}.",
                 "`python -m pytest tests/conformance`, in the kit's folder, says more.",
             )
         return tests
@@ -191,8 +217,8 @@ def arguments(store: str, files: Iterable[str], outcomes: Path) -> list[str]:
 
 def read_outcomes(path: Path) -> list[dict[str, Any]]:
     """Return for each test that ran its file, its name, its outcome and its message."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be being written
 
 
 def _guarantee(guarantee: Guarantee, tests: list[dict[str, Any]], parts: Parts | None) -> Row:

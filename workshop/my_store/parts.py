@@ -25,7 +25,7 @@ FUNCTIONS = {
     "06.3": ("append_and_project", "EventStore.append"),
     "06.4": ("rebuild_read_model", "rebuild"),
     "07.3": ("aggregate_with_snapshots", "aggregate_with_snapshots"),
-    "08.3": ("handle_next", "Reader.handle_next"),
+    "08.3": ("handle_next", "handle_next"),
 }
 
 

@@ -1,19 +1,19 @@
 """The learner's own event store, made of the learner's parts and of the reference's where there are none."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from eventstore import ANY, NO_STREAM, Appended, EventStore, EventTypes, Projection, WrongExpectedVersion
-from eventstore.arguments import AnyVersion, check_stream_id, check_version
+from eventstore import ANY, Appended, EventStore, EventTypes, Projection, WrongExpectedVersion
+from eventstore.arguments import AnyVersion, check_stream_id, expected_value
 from eventstore.errors import own_errors
-from eventstore.reader import Reader
-from eventstore.records import LogPosition, RecordedEvent
+from eventstore.log import Log
+from eventstore.reader import checkpoint_of, handle_next, position_from
+from eventstore.records import LogPosition
 
 from ..errors import WorkshopError
 from .parts import Parts, broken
@@ -28,21 +28,18 @@ def open_store(
     return YourStore(parts, connection, types, projections)
 
 
-def reader_of(parts: Parts) -> type[Reader]:
-    """Return what a subscription reads with: the reference's reader, with the learner's handle_next in it."""
-    if "handle_next" not in parts.functions:
-        return Reader
-    handle_next = parts.functions["handle_next"]
+def handle_next_of(parts: Parts) -> Callable:
+    """Return what subscriptions read with: the reference's handle_next, or the learner's in its place."""
+    own = parts.functions.get("handle_next")
+    if own is None:
+        return handle_next
 
-    class YourReader(Reader):
-        def handle_next(self, size: int) -> tuple[int, LogPosition]:
-            def handler(_: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
-                self._hand_over(events)
+    def own_handle_next(log: Log, name: str, handler: Any, size: int, **wanted: Any) -> tuple[int, LogPosition]:
+        # Before, so that nothing that comes meanwhile seems handled.
+        position = position_from(log, name, checkpoint_of(log, name))
+        return own(log, name, handler, size, **wanted), position
 
-            position = self.log.settled_position()  # before, so that nothing that comes meanwhile seems handled
-            return handle_next(self.log, self.name, handler, size, **self.wanted), position
-
-    return YourReader
+    return own_handle_next
 
 
 class YourStore(EventStore):
@@ -75,7 +72,7 @@ class YourStore(EventStore):
 
     def _run_scripts(self) -> None:
         for name, text in self.parts.scripts.items():
-            if name == "32_one_door.sql" and not self._wall_is_whole():
+            if name == "32_no_fact_is_lost.sql" and not self._wall_is_whole():
                 continue
             self._run(name, text)
 
@@ -95,9 +92,7 @@ class YourStore(EventStore):
         if self.projections and project:
             if isinstance(events, Iterator):
                 events = list(events)
-            idle = self.connection.info.transaction_status == TransactionStatus.IDLE
-            if idle and not self.connection.autocommit:
-                self.execute("SELECT")  # begins the caller's transaction, which is the caller's to commit
+            self.begin()
             bare = YourStore(self.parts, self.connection, self.types)
             return project(bare, self.projections, stream_id, events, **how)
         if not append or self.projections or metadata is not None or event_ids is not None:
@@ -109,10 +104,7 @@ class YourStore(EventStore):
     ) -> Appended:
         """Append by the learner's function, which takes dicts, None and -1, and returns the version alone."""
         check_stream_id(stream_id)
-        if isinstance(expected_version, AnyVersion):
-            expected = expected_version.value
-        else:
-            expected = check_version("expected_version", expected_version, lowest=NO_STREAM)
+        expected = expected_value(expected_version)
         plain = msgspec.json.decode(msgspec.json.encode(self.types.encode_batch(events)))
         with own_errors(stream_id, expected_version):
             try:

@@ -17,6 +17,7 @@ from . import checkout
 from .folder import lay_out
 
 _NAME = "event-store-workshop"
+_MODULE = "workshop.opening.command"  # __name__ is another one where it is run
 SETTINGS = Path(__file__).parents[1] / "jupyterlab" / "jupyter_lab_config.py"
 
 
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
             _update()
         folder = (given.folder or learners_folder()).absolute()
         if given.what == "update":  # by the new edition's code
-            sys.exit(subprocess.run([sys.executable, "-m", __name__, "lay-out", f"--folder={folder}"]).returncode)
+            lay_out_anew = [sys.executable, "-m", _MODULE, "lay-out", f"--folder={folder}"]
+            sys.exit(subprocess.run(lay_out_anew).returncode)
         for line in lay_out(folder):
             print(line)
         if given.what == "lay-out":

@@ -56,6 +56,7 @@ def lay_out(folder: Path) -> list[str]:
 
 def _delivered() -> Iterator[tuple[str, Path]]:
     """Yield what a learner's folder gets: its name there, and the file in the kit."""
+    yield "notebooks/AGENTS.md", CHECKOUT / "notebooks/AGENTS.md"  # for the assistant that a learner may have
     code = Path(__file__).parents[2]
     linked = set()
     for place in _NOTEBOOKS:

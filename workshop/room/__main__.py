@@ -97,7 +97,7 @@ def _room(given: argparse.Namespace) -> Room:
         raise WorkshopError(
             f"--connections {how['connections']} lets nobody in.", f"Take a number such as {server.CONNECTIONS}."
         )
-    return Room(given.room, url, **how)
+    return Room(given.room, url, **how, tell=lambda text: print(f"Note: {text}", file=sys.stderr))
 
 
 def _make(given: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ from psycopg import sql
 
 from eventstore import EventStore
 
-from ..attempts.events import EVENT_TYPES, LONGEST_ANSWER, LONGEST_CHECK
-from ..server.rooms import STREAM_PREFIX
+from ..attempts.events import EVENT_TYPES, LONGEST_ANSWER, LONGEST_CHECK, LONGEST_OUTCOME
+from ..server.rooms import LEARNER_MARK, STREAM_PREFIX
 
 
 def create_room_log(connection: psycopg.Connection, learners_role: str) -> None:
@@ -27,8 +27,10 @@ def create_room_log(connection: psycopg.Connection, learners_role: str) -> None:
     filled_in = {
         "database": sql.Identifier(connection.info.dbname),
         "learners": sql.Identifier(learners_role),
+        "learner_mark": sql.Literal(LEARNER_MARK),
         "stream_prefix": sql.Literal(STREAM_PREFIX),
         "longest_check": sql.Literal(LONGEST_CHECK),
+        "longest_outcome": sql.Literal(LONGEST_OUTCOME),
         "longest_answer": sql.Literal(LONGEST_ANSWER),
     }
     scripts = sorted(files(__package__).joinpath("schema").iterdir(), key=lambda file: file.name)

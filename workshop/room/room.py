@@ -15,15 +15,19 @@ of locks are one for all. `list` shows sizes and connections, and `reset` ends w
 table of locks is full: then nobody gets a connection, whoever asks.
 
 The names of roles and databases, and their comments, can be read by everybody on a server, so by all learners. So can,
-in pg_stat_activity, who is connected to what, and under which application_name: it says which notebook a neighbour has
-open. What a neighbour runs is hidden.
+in PostgreSQL's statistics, who is connected to what, under which application_name, which says what notebook a neighbour
+has open, and how busy a database is. What a neighbour runs, and what comes of it, is hidden.
+
+A command waits for no learner, whatever a learner holds: see right_of_way.py.
 """
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from psycopg import Connection
 
 from ..errors import WorkshopError
 from ..server.rooms import group_of
@@ -32,6 +36,7 @@ from . import server
 from .builder import RoomBuilder
 from .catalog import Learner, RoomCatalog
 from .names import check_room, plain, plain_names
+from .right_of_way import RightOfWay
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another one
 
@@ -53,8 +58,8 @@ class Seat:
 
     @property
     def line(self) -> str:
-        """What the learner pastes into a notebook; empty where the password stays."""
-        return f'from workshop import join; join("{self.url}")' if self.url else ""
+        """What the learner pastes into a notebook; empty where the password stays. It needs no quoting in CSV."""
+        return f"from workshop import join; join('{self.url}')" if self.url else ""
 
 
 class Room:
@@ -66,6 +71,7 @@ class Room:
         host, port: what the learners' machines call that server, where it is not what `admin_url` says.
         connections: how many connections each learner may have at once. The room remembers it, so that it need be named
             only once.
+        tell: called with what an instructor should hear of, such as whose connection was in the way.
 
     Raises:
         WorkshopError: the name is none. From each method: what it is that PostgreSQL, or the network, refuses.
@@ -79,12 +85,14 @@ class Room:
         host: str | None = None,
         port: int | None = None,
         connections: int | None = None,
+        tell: Callable[[str], None] = lambda text: None,
     ):
         self.name = check_room(name)
         self.role = group_of(name)
         self._admin_url = in_libpqs_words(admin_url)
         self._host, self._port = host, port
         self._connections = connections
+        self._tell = tell
 
     def advice(self, names: Iterable[str] = ()) -> list[str]:
         """Return what to know of the server before these learners come, beside those who are there."""
@@ -186,7 +194,7 @@ class Room:
         Raises:
             WorkshopError: there is no such room.
         """
-        with server.admin_connection(self._admin_url, self.name) as connection:
+        with self._connected() as (connection, _):
             catalog = RoomCatalog(connection, self.name)
             catalog.require()
             return list(catalog.learners().values())
@@ -210,10 +218,20 @@ class Room:
 
     @contextmanager
     def _work(self) -> Iterator[RoomBuilder]:
-        """Connect with the right to work on the room, and keep others from it meanwhile."""
-        with server.admin_connection(self._admin_url, self.name) as connection:
-            rights = server.rights(connection)
-            yield RoomBuilder(RoomCatalog(connection, self.name), self._admin_url, rights, self._connections)
+        """Connect with the right to work on the room."""
+        with self._connected() as (connection, way):
+            catalog, rights = RoomCatalog(connection, self.name), server.rights(connection)
+            yield RoomBuilder(catalog, self._admin_url, way, rights, self._connections)
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[Connection, RightOfWay]]:
+        """Connect, keep others from the room meanwhile, and tell whose connection was in the way."""
+        with server.admin_connection(self._admin_url, self.name) as (connection, way):
+            try:
+                yield connection, way
+            finally:
+                for learner in sorted(way.ended):
+                    self._tell(f"A connection of {learner} was in the way of this, and has been ended.")
 
     def _seat(self, builder: RoomBuilder, role: str, name: str, password: str | None, *, exists: bool) -> Seat:
         builder.make_learner(role, name, password, exists=exists)

@@ -1,5 +1,6 @@
 """The server that a room is on: the right to make one there, and how much it can carry."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import WorkshopError
 from ..server.database import OLDEST_VERSION, open_connection, refuse_old_server
-from ..server.rooms import LEARNER_MARK
 from ..server.url_source import Source
+from .right_of_way import RightOfWay
 
 ADMIN_URL = "WORKSHOP_ADMIN_URL"
 # Of one learner at once. Measured: a kernel opens up to 9 in notebooks 00 to 09, and 34 in notebook 10, which has the
@@ -20,7 +21,7 @@ ADMIN_URL = "WORKSHOP_ADMIN_URL"
 CONNECTIONS = 50
 FEWEST_CONNECTIONS = 12
 _OWN_CONNECTIONS = 10  # the dashboard's, the hub's, these commands'
-_TURNS, _TURN = 3, "10s"  # how often to wait for a turn, and how long: half a minute in all
+PATIENCE = "30s"  # with whoever is in the way and is no learner
 
 ADMIN = Source(
     ADMIN_URL,
@@ -48,20 +49,23 @@ class Rights:
 
 
 @contextmanager
-def admin_connection(url: str, room: str) -> Iterator[psycopg.Connection]:
-    """Connect as the role that makes rooms; one at a time is busy with a room.
+def admin_connection(url: str, room: str) -> Iterator[tuple[psycopg.Connection, RightOfWay]]:
+    """Connect as the role that makes rooms; one at a time is busy with a room, and waits for no learner.
 
     Raises:
         WorkshopError: no connection is to be had, somebody else is busy with the room, or PostgreSQL refuses something.
     """
-    with open_connection(url, ADMIN) as connection:
-        refuse_old_server(connection, ADMIN)
-        connection.execute("SET client_min_messages = error; SET statement_timeout = '5min'")
-        connection.execute("SET search_path = pg_catalog")  # learners may be able to log in to this database, too
-        _take_turn(connection, room)
-        connection.execute("SET lock_timeout = '30s'")
+    with connect(url) as connection, RightOfWay(lambda: connect(url)) as way, way.of(connection):
         try:
-            yield connection
+            # Until no other command is busy with this room. It ends with the connection.
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"event store workshop, {room}",))
+            yield connection, way
+        except postgres.LockNotAvailable:
+            raise WorkshopError(
+                f"The room {room} has been locked for half a minute, by {' and '.join(way.in_the_way) or 'somebody'}.",
+                "Where another command is busy with it, wait, then try again; else have a superuser run "
+                "SELECT pg_terminate_backend(PROCESS);",
+            ) from None
         except postgres.InsufficientPrivilege as error:
             raise WorkshopError(
                 f"PostgreSQL refuses this to {connection.info.user}: {error.diag.message_primary}.",
@@ -79,48 +83,27 @@ def admin_connection(url: str, room: str) -> Iterator[psycopg.Connection]:
             ) from None
 
 
-def _take_turn(connection: psycopg.Connection, room: str) -> None:
-    """Wait until no other command is busy with a room.
+def connect(url: str) -> psycopg.Connection:
+    """Connect as the role that makes rooms.
 
     Raises:
-        WorkshopError: one is, or somebody holds its lock, and that has not changed within half a minute.
+        WorkshopError: no connection is to be had, or the server is too old.
     """
-    key = (f"event store workshop, {room}",)
-    connection.execute("SELECT set_config('lock_timeout', %s, false)", (_TURN,))
-    for _ in range(_TURNS):
-        end_learners_who_lock(connection)
-        try:
-            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", key)
-            return
-        except postgres.LockNotAvailable:
-            pass
-    holders = connection.execute(
-        "SELECT DISTINCT usename, pid FROM pg_locks JOIN pg_stat_activity USING (pid) JOIN pg_database d"
-        " ON d.oid = database AND d.datname = current_database() WHERE locktype = 'advisory' AND granted"
-        " AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)",
-        key,
-    ).fetchall()
-    raise WorkshopError(
-        f"The room {room} has been locked for half a minute"
-        + "".join(f", by the role {role} (process {pid})" for role, pid in holders)
-        + ".",
-        "Where another command is busy with it, wait, then try again; else have a superuser run "
-        "SELECT pg_terminate_backend(PROCESS);",
-    )
-
-
-def end_learners_who_lock(connection: psycopg.Connection) -> None:
-    """End the connections of learners that lock something in the connection's database, where all that is not theirs.
-
-    Everybody may take an advisory lock, and leave a transaction open, in a database that lets them in; what is to be
-    done there would wait for it. Only the learners of whoever made the room, or all for a superuser, can be ended.
-    """
-    connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND pid IN (SELECT pid FROM pg_locks WHERE locktype IN ('advisory', 'relation'))"
-        " AND starts_with(shobj_description(usesysid, 'pg_authid'), %s) AND pg_has_role(usesysid, 'USAGE')",
-        (LEARNER_MARK,),
-    )
+    try:
+        connection = open_connection(url, ADMIN)
+    except WorkshopError as error:
+        problem, remedy = str(error).splitlines()
+        if closed := re.search('permission denied for database ("[^"]+")', problem):
+            role = conninfo_to_dict(url).get("user")
+            remedy = (
+                f'Have its owner run GRANT CONNECT ON DATABASE {closed[1]} TO "{role}"; then the same command again.'
+            )
+        raise WorkshopError(problem, remedy) from None
+    refuse_old_server(connection, ADMIN)
+    # Learners may be able to log in to this database, too, and have something of a name that PostgreSQL uses.
+    connection.execute("SET client_min_messages = error; SET search_path = pg_catalog; SET statement_timeout = '5min'")
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (PATIENCE,))
+    return connection
 
 
 def rights(connection: psycopg.Connection) -> Rights:
@@ -148,7 +131,13 @@ def advice(connection: psycopg.Connection, learners: int, connections: int) -> l
         *_capacity(connection, learners, connections),
         *_no_limit_on_files(connection),
         *_open_databases(connection),
+        *_prepared_transactions(connection),
     ]
+
+
+def enough_connections(learners: int, connections: int = CONNECTIONS) -> int:
+    """Return the max_connections with which a server has enough for a room, and some for whoever looks after it."""
+    return learners * connections + _OWN_CONNECTIONS + 20
 
 
 def _capacity(connection: psycopg.Connection, learners: int, connections: int) -> list[str]:
@@ -160,11 +149,10 @@ def _capacity(connection: psycopg.Connection, learners: int, connections: int) -
     if needed <= most:
         return []
     share = (most - _OWN_CONNECTIONS) // learners
-    enough = needed + 20
     return [
         f"This server lets in {most} connections at once, and {learners} learners with up to {connections} each can "
         f"ask for {needed}: when it is full, it is full for all of them. Have a superuser run "
-        f"ALTER SYSTEM SET max_connections = {enough}; and restart the server"
+        f"ALTER SYSTEM SET max_connections = {enough_connections(learners, connections)}; and restart the server"
         + (f", or run make again with --connections {share}." if share >= FEWEST_CONNECTIONS else ".")
     ]
 
@@ -181,7 +169,7 @@ def _no_limit_on_files(connection: psycopg.Connection) -> list[str]:
 
 def _open_databases(connection: psycopg.Connection) -> list[str]:
     names = [
-        f'"{name}"'
+        name
         for (name,) in connection.execute(
             "SELECT datname FROM pg_database WHERE datallowconn"
             " AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba)))"
@@ -190,10 +178,23 @@ def _open_databases(connection: psycopg.Connection) -> list[str]:
     ]
     if not names:
         return []
+    listed = ", ".join(f'"{name}"' for name in names)
+    remedy = f"REVOKE CONNECT, TEMPORARY ON DATABASE {listed} FROM PUBLIC;"
+    if connection.info.dbname in names and not rights(connection).superuser:  # or these commands would be shut out, too
+        remedy += f' GRANT CONNECT ON DATABASE "{connection.info.dbname}" TO "{connection.info.user}";'
     return [
-        f"Every role of this server, and so every learner, may log in to {', '.join(names)}. What is in them keeps its "
-        "own rights, but where nobody needs that, have the owner run: "
-        f"REVOKE CONNECT, TEMPORARY ON DATABASE {', '.join(names)} FROM PUBLIC;"
+        f"Every role of this server, and so every learner, may log in to {listed}. What is in them keeps its own "
+        f"rights, but where nobody needs that, have the owner run: {remedy}"
+    ]
+
+
+def _prepared_transactions(connection: psycopg.Connection) -> list[str]:
+    if connection.execute("SHOW max_prepared_transactions").fetchone() == ("0",):
+        return []
+    return [
+        "This server takes prepared transactions, and one of a learner's holds up the room until somebody ends it. "
+        "Where nobody needs them, have a superuser run ALTER SYSTEM SET max_prepared_transactions = 0; and restart the "
+        "server."
     ]
 
 

@@ -1,6 +1,7 @@
 """What a learner in a room calls: join and leave."""
 
 import os
+import re
 
 from . import url_source
 from .database import address, open_connection, refuse_unfit_server
@@ -13,7 +14,7 @@ def join(url: str) -> None:
     The URL, which holds your password, is kept in the file room.json, for you alone.
 
     Args:
-        url: postgresql://USER:PASSWORD@HOST:5432/DATABASE.
+        url: postgresql://USER:PASSWORD@HOST:5432/DATABASE, or the whole line as a text.
 
     Raises:
         WorkshopError: it is no such URL, no server answers there, or it does not let you in. Nothing is changed then.
@@ -21,7 +22,10 @@ def join(url: str) -> None:
     if url_source.being_graded():
         print("This is a submission that is being graded: it joins no room.")
         return
-    url = url_source.in_libpqs_words(url) if isinstance(url, str) else ""
+    url = url if isinstance(url, str) else ""
+    if whole_line := re.search(r"""join\(\s*(["'])(.+?)\1""", url):
+        url = whole_line[2]
+    url = url_source.in_libpqs_words(url)
     if not url.startswith(("postgresql://", "postgres://")):
         url = "none"  # what libpq would fill in from its defaults is not what the instructor meant
     with open_connection(url, url_source.PASTED) as connection:

@@ -1,14 +1,9 @@
 """UmaDB: an event store of its own, with its own server, which the wheel brings along."""
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +15,7 @@ from tests.benchmark.place import Place
 from tests.benchmark.stores import balances
 from tests.benchmark.stores.client import PAGE, Client, Conflict
 from workshop.bank import EVENTS, BankAccount, decide, evolve
+from workshop.mature.umadb_server import running_server
 
 
 class UmaDb(Client):
@@ -40,21 +36,8 @@ class UmaDb(Client):
     @contextmanager
     def running(cls, place: Place) -> Iterator[dict[str, Any]]:
         postgresql = place.schema("umadb")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
-        command = [Path(sys.executable).with_name("umadb"), "--listen", address, "--db-path", place.folder / "uma.db"]
-        with open(place.folder / "umadb.log", "wb") as log:
-            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            _wait_for(f"http://{address}", server)
-            yield {"url": f"http://{address}", "postgresql": postgresql}
-        finally:
-            server.terminate()
-            try:
-                server.wait(5)
-            except subprocess.TimeoutExpired:
-                server.kill()
+        with running_server(place.folder) as url:
+            yield {"url": url, "postgresql": postgresql}
 
     def __init__(self, settings: dict[str, Any]):
         self.client = umadb.Client(settings["url"], batch_size=PAGE)
@@ -112,15 +95,3 @@ class UmaDb(Client):
 
 def _stream(stream_id: str) -> umadb.Query:
     return umadb.Query(items=[umadb.QueryItem(tags=[stream_id])])
-
-
-def _wait_for(url: str, server: subprocess.Popen, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            umadb.Client(url).head()
-            return
-        except Exception as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the server does not answer") from error
-            time.sleep(0.1)

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 from jupyter_client.manager import KernelManager
 
+from workshop.files import FOLDER
+
 _START, _CELL = 120.0, 120.0  # seconds that a start and a cell may take before it counts as a failure
 
 
@@ -31,7 +33,7 @@ class Kernel:
 
     def __init__(self, checkout: Path):
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
-        environment |= {"PYTHONPATH": str(checkout), "IPYTHONDIR": str(checkout / ".ipython")}
+        environment |= {"PYTHONPATH": str(checkout), "IPYTHONDIR": str(checkout / ".ipython"), FOLDER: str(checkout)}
         environment.pop("MY_EVENTSTORE", None)
         self._manager = KernelManager(kernel_name="python3")
         with open(os.devnull, "w") as nowhere:

@@ -5,9 +5,11 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workshop.checks.exercise import Exercise
 from workshop.files import CHECKOUT
 from workshop.room import Seat
 
@@ -77,16 +79,26 @@ class Learner:
 
     Args:
         folder: where the copy goes.
+        exercises: what they solve.
         killed_at: the exercise in whose first check the kernel is killed, None for none.
         abandons: whether transactions are left open.
     """
 
-    def __init__(self, seat: Seat, folder: Path, seed: str, *, killed_at: str | None = None, abandons: bool = False):
+    def __init__(
+        self,
+        seat: Seat,
+        folder: Path,
+        seed: str,
+        exercises: Sequence[Exercise],
+        *,
+        killed_at: str | None = None,
+        abandons: bool = False,
+    ):
         self.seat = seat
         self.notes = Notes()
         self.cpu = 0.0  # of all kernels while at work
         self.checkout = folder / seat.role
-        self.script = script(f"{seed} {seat.role}")
+        self.script = script(f"{seed} {seat.role}", exercises)
         self._chance = random.Random(f"{seed} {seat.role} kills")
         self._killed_at, self._abandons = killed_at, abandons
         for part in _COPIED:
@@ -108,7 +120,7 @@ class Learner:
         self._begin(self.script[0].notebook)
 
     def work(self, pace: float) -> None:
-        """Solve the fast track.
+        """Solve the exercises.
 
         Args:
             pace: how many times faster than a real learner; infinite for one who does not think.

@@ -1,6 +1,7 @@
 """What a room has to keep, whatever happened in it: asked of the server, file by file and learner by learner."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -10,9 +11,9 @@ from psycopg.conninfo import make_conninfo
 from eventstore import EventStore, RecordedEvent
 from workshop.attempts.events import EVENT_TYPES, ExerciseFailed, ExercisePassed
 from workshop.checks.answers import definitions_in
+from workshop.checks.exercise import Exercise
 
 from .learner import Attempt, Learner
-from .script import FAST_TRACK
 from .session import Session
 
 
@@ -25,11 +26,11 @@ def nothing_is_lost(session: Session) -> None:
         assert [each.id for each in own_events] == [each.id for each in room]
         stored = [_attempt(each) for each in room]
         assert stored == [_attempt(each) for each in own_events]
-        _nothing_missing_nothing_made_up(learner, stored)
+        _nothing_missing_nothing_made_up(learner, stored, session.exercises)
         _kept_on_disk(learner)
 
 
-def _nothing_missing_nothing_made_up(learner: Learner, stored: list[Attempt]) -> None:
+def _nothing_missing_nothing_made_up(learner: Learner, stored: list[Attempt], exercises: Sequence[Exercise]) -> None:
     seen = learner.notes.seen
     lost = [each for each in seen if each not in stored]
     assert not lost, f"{learner.seat.role} lost {lost}"
@@ -38,14 +39,14 @@ def _nothing_missing_nothing_made_up(learner: Learner, stored: list[Attempt]) ->
     more = Counter((each.exercise_id, each.failed_check) for each in stored if each not in seen)
     # A check whose verdict never came may have been stored, or not.
     assert more <= Counter(learner.notes.unclear), f"{learner.seat.role} has {more}, and not more than that is unclear"
-    for exercise in FAST_TRACK:
+    for exercise in exercises:
         numbers = [each.number for each in stored if each.exercise_id == exercise.id]
         assert numbers == list(range(1, len(numbers) + 1)), f"{learner.seat.role} {exercise.id}: {numbers}"
         assert any(each.failed_check is None for each in stored if each.exercise_id == exercise.id)
 
 
 def _kept_on_disk(learner: Learner) -> None:
-    folder = learner.checkout / "my_eventstore"
+    folder = learner.checkout / "my_course" / "my_eventstore"
     right = {step.exercise.keeps: step for step in learner.script if step.failed_check is None}  # the last one stays
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == set(right), f"{learner.seat.role} kept {files}"
@@ -81,10 +82,10 @@ def the_dashboard_agrees(session: Session) -> None:
         (position,) = connection.execute("SELECT max(position) FROM room.events").fetchone()  # type: ignore[misc]
     session.board._subscription.wait_for(position, timeout=10)
     model = session.board.model
-    assert model.learners == {learner.seat.role for learner in session.all}
+    assert model.learners.keys() == {learner.seat.role for learner in session.all}
     for stream_id, events in _events(session).items():
         attempts = [_attempt(each) for each in events]
-        for exercise in FAST_TRACK:
+        for exercise in session.exercises:
             here = [each.failed_check for each in attempts if each.exercise_id == exercise.id]
             work = model.work(stream_id.removeprefix("learner-"), exercise.id)
             assert work.passed and work.failures == here.index(None), f"{stream_id} {exercise.id}: {work}, not {here}"

@@ -1,8 +1,8 @@
-"""What learners try: for each exercise of the fast track classic mistakes, then the right answer."""
+"""What learners try: for each exercise, of the fast track, classic mistakes, then the right answer."""
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -45,13 +45,13 @@ class Step:
         return f'{self.answer}\n\n\ncheck("{self.exercise.id}", {last})'
 
 
-def script(seed: str) -> list[Step]:
+def script(seed: str, exercises: Sequence[Exercise]) -> list[Step]:
     """Return what one learner does, in order."""
-    return list(_steps(random.Random(seed)))
+    return list(_steps(random.Random(seed), exercises))
 
 
-def _steps(chance: random.Random) -> Iterator[Step]:
-    for exercise in FAST_TRACK:
+def _steps(chance: random.Random, exercises: Sequence[Exercise]) -> Iterator[Step]:
+    for exercise in exercises:
         notebook = next(name for name, group in NOTEBOOKS.items() if exercise in group)
         tried = chance.sample(_pool(notebook, exercise.id), chance.choice(_TRIED))
         for mistake in tried:

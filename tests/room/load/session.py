@@ -2,17 +2,17 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workshop.checks.exercise import Exercise
 from workshop.dashboard.agenda import Agenda
 from workshop.dashboard.live import Dashboard
 from workshop.room import Room
 from workshop.room.server import CONNECTIONS
-from workshop.server import programs
 
 from ...postgres import EmbeddedServer, Server
 from .learner import Learner
@@ -30,6 +30,7 @@ class Session:
     """What came of it.
 
     Attributes:
+        exercises: what everybody solved.
         learners: who worked at once; `alone` those who worked alone, before and after.
         seconds, server_cpu: how long the learners worked, and the processor's seconds that the server used meanwhile.
         away: for how long the server was away when it crashed.
@@ -41,6 +42,7 @@ class Session:
     server: Server
     room: Room
     board: Dashboard
+    exercises: Sequence[Exercise]
     learners: list[Learner] = field(default_factory=list)
     alone: list[Learner] = field(default_factory=list)
     seconds: float = 0.0
@@ -60,13 +62,20 @@ class Session:
 
 @contextmanager
 def session(
-    count: int, pace: float, *, alone: bool = True, seed: str = "thirty", crash: bool = True
+    count: int,
+    pace: float,
+    *,
+    exercises: Sequence[Exercise] = FAST_TRACK,
+    alone: bool = True,
+    seed: str = "thirty",
+    crash: bool = True,
 ) -> Iterator[Session]:
     """Have learners work in a room, and keep the room until it has been looked at.
 
     Args:
         count: how many learners at once.
         pace: how many times faster than real learners; infinite for no time to think.
+        exercises: what each of them solves.
         alone: whether one works alone before, and another one after.
         crash: whether the server crashes when half of the work is done.
     """
@@ -79,11 +88,11 @@ def session(
         with server.connect() as connection:
             connection.execute("VACUUM ANALYZE")
         board = Dashboard(ROOM, server.url, Agenda("one hour"))
-        done = Session(server, room, board)
-        done.alone = [Learner(seats[name], Path(folder), seed) for name in names_alone]
+        done = Session(server, room, board, exercises)
+        done.alone = [Learner(seats[name], Path(folder), seed, exercises) for name in names_alone]
         for number, name in enumerate(names):
-            killed_at = FAST_TRACK[1 + number // 5 % (len(FAST_TRACK) - 2)].id if number % 5 == 1 else None
-            learner = Learner(seats[name], Path(folder), seed, killed_at=killed_at, abandons=number % 3 == 0)
+            killed_at = exercises[1 + number // 5 % (len(exercises) - 2)].id if number % 5 == 1 else None
+            learner = Learner(seats[name], Path(folder), seed, exercises, killed_at=killed_at, abandons=number % 3 == 0)
             done.learners.append(learner)
         try:
             for learner in done.alone[:1]:
@@ -132,9 +141,7 @@ def _at_once(done: Session, pace: float, crash: bool) -> None:
 @contextmanager
 def _server(connections: int) -> Iterator[EmbeddedServer]:
     """A server of its own that lets in so many, and asks learners for their passwords as one for a room does."""
-    before = dict(programs.SETTINGS)
-    programs.SETTINGS |= {"max_connections": str(connections)}
-    server = EmbeddedServer()
+    server = EmbeddedServer(max_connections=str(connections))
     try:
         with server.connect() as connection:
             file = Path(connection.execute("SHOW hba_file").fetchone()[0])  # type: ignore[index]
@@ -143,4 +150,3 @@ def _server(connections: int) -> Iterator[EmbeddedServer]:
         yield server
     finally:
         server.remove()
-        programs.SETTINGS |= before

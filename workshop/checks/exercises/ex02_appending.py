@@ -20,7 +20,9 @@ WRONG_EXPECTED_VERSION = "ES001"
 TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
 # The reference's append_to_stream, and what later notebooks have it look at.
 APPENDING = (
+    "24_archived_at.sql",
     "25_archived_events.sql",
+    "28_last_position.sql",
     "35_announce_append.sql",
     "40_append_to_stream.sql",
     "80_subscriptions.sql",
@@ -508,6 +510,21 @@ def a_partly_known_batch_is_refused(sandbox: Sandbox) -> None:
         )
         assert isinstance(outcome, psycopg.errors.UniqueViolation), (
             f"A batch whose ids are partly known is no lost race, and trying again will not help: "
+            f"RAISE unique_violation. The error was {outcome.sqlstate}: {outcome.diag.message_primary}"
+        )
+
+
+def changed_events_are_no_retry(sandbox: Sandbox) -> None:
+    """Other events under known ids are no retry"""
+    append_batch(sandbox, [event("DepositRecorded", IDS[0], amount=100)], expected=0)
+    for changed in (event("DepositRecorded", IDS[0], amount=999), event("CashWithdrawn", IDS[0], amount=100)):
+        outcome = _attempt(sandbox, [changed], expected=0)
+        assert isinstance(outcome, psycopg.Error), (
+            "A deposit of 100 was stored. Then {type} of {data[amount]} came under its id, and was taken for the same "
+            "append: it is lost, and nobody is told. Compare type and data, too.".format(**changed)
+        )
+        assert isinstance(outcome, psycopg.errors.UniqueViolation), (
+            "Another event under an id that is known is no lost race, and trying again will not help: "
             f"RAISE unique_violation. The error was {outcome.sqlstate}: {outcome.diag.message_primary}"
         )
 
@@ -1022,9 +1039,36 @@ EXERCISES = (
         ),
     ),
     Exercise(
+        id="02.5",
+        title="Read a stream",
+        minutes=3,
+        difficulty="easy",
+        keeps="schema/50_read_stream.sql",
+        given=TABLES,
+        fast_track=True,
+        checks=(
+            a_stream_is_read_whole,
+            a_stream_is_read_in_order,
+            both_ends_are_included,
+            moments_work_alike,
+            no_stream_no_events,
+            *looks(*READS),
+        ),
+        hints=(
+            "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "
+            "other.",
+            "A parameter that may be NULL: `(to_version IS NULL OR e.version <= to_version)`.",
+            "```sql\n"
+            "WHERE e.stream_id = read_stream.stream_id\n"
+            "  AND e.version >= from_version\n"
+            "  AND (to_version IS NULL OR e.version <= to_version)\n"
+            "```\n\nand the same twice more, with `e.recorded_at`, `since` and `until`.",
+        ),
+    ),
+    Exercise(
         id="02.3",
         title="Append a batch",
-        minutes=20,
+        minutes=15,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -1055,7 +1099,7 @@ EXERCISES = (
     Exercise(
         id="02.4",
         title="The answer that never came",
-        minutes=25,
+        minutes=20,
         difficulty="hard",
         keeps="schema/40_append_to_stream.sql",
         given=TABLES,
@@ -1066,46 +1110,24 @@ EXERCISES = (
             a_late_retry_is_still_known,
             another_event_is_no_retry,
             a_partly_known_batch_is_refused,
+            changed_events_are_no_retry,
         ),
         hints=(
             "All of it goes before the RAISE: only an append at the wrong version can be a retry. Count two things: how "
-            "many of these ids the stream holds, and how many of them just where this append would put them.",
+            "many of these ids the stream holds, and how many of them, unchanged, just where this append would put them.",
             "Join the elements of `new_events` with the events of this stream by id. `count(*)` is how many are known; "
-            "`count(*) FILTER (WHERE e.version - n = expected_version)` is how many are in place.",
+            "`count(*) FILTER (WHERE e.version - n = expected_version)` is how many are in place. Add that their type and "
+            "data are the same.",
             "```sql\n"
-            "SELECT count(*), count(*) FILTER (WHERE e.version - n = expected_version), max(e.version), max(e.position)\n"
+            "SELECT count(*),\n"
+            "       count(*) FILTER (WHERE e.version - n = expected_version\n"
+            "                          AND (e.type, e.data) = (event ->> 'type', event -> 'data')),\n"
+            "       max(e.version), max(e.position)\n"
             'INTO known, in_place, version, "position"\n'
             "FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)\n"
             "JOIN events e ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;\n```\n\n"
             "If `in_place = added` it is a retry: give the versions back, `repeated := true; RETURN NEXT; RETURN;`. "
             "Otherwise, if `known > 0`, `RAISE unique_violation`.",
-        ),
-    ),
-    Exercise(
-        id="02.5",
-        title="Read a stream",
-        minutes=3,
-        difficulty="easy",
-        keeps="schema/50_read_stream.sql",
-        given=TABLES,
-        fast_track=True,
-        checks=(
-            a_stream_is_read_whole,
-            a_stream_is_read_in_order,
-            both_ends_are_included,
-            moments_work_alike,
-            no_stream_no_events,
-            *looks(*READS),
-        ),
-        hints=(
-            "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "
-            "other.",
-            "A parameter that may be NULL: `(to_version IS NULL OR e.version <= to_version)`.",
-            "```sql\n"
-            "WHERE e.stream_id = read_stream.stream_id\n"
-            "  AND e.version >= from_version\n"
-            "  AND (to_version IS NULL OR e.version <= to_version)\n"
-            "```\n\nand the same twice more, with `e.recorded_at`, `since` and `until`.",
         ),
     ),
     Exercise(

@@ -568,7 +568,7 @@ EXERCISES = (
         id="07.3",
         title="The shape of a state",
         minutes=3,
-        difficulty="hard",
+        difficulty="easy",
         keeps="snapshots.py",
         checks=(
             a_shape_is_a_text,

@@ -324,10 +324,10 @@ OLD_BOOK, NEW_BOOK = "account-1:2025", "account-1:2026"
 class BreaksAtTheArchive(EventStore):
     """A store whose program breaks down when it is about to archive a stream."""
 
-    def execute(self, query: Any, parameters: Any = None) -> psycopg.Cursor[tuple]:
+    def execute(self, query: Any, parameters: Any = None, **how: bool) -> psycopg.Cursor[tuple]:
         if "archive_stream" in str(query):
             raise Broken
-        return super().execute(query, parameters)
+        return super().execute(query, parameters, **how)
 
 
 def book_of_2025(sandbox: Sandbox, *amounts: str, kind: type[EventStore] = EventStore) -> EventStore:
