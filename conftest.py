@@ -26,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the store that tests/conformance is about: the reference, or the learner's own. Default: eventstore",
     )  # fmt: skip
     parser.addoption(
+        "--distributed", action="store_true",
+        help="spread the tables over the workers of the Citus cluster at DATABASE_URL (its coordinator), as "
+        "docs/more-than-one-machine.md says; tests that cannot hold there are skipped, with the reason (-rs shows it)",
+    )  # fmt: skip
+    parser.addoption(
         "--alone", choices=("with", "without", "only"), default="with",
         help="tests that are marked alone: with all others, without them, or only they. `make test` runs the others in "
         "several processes, and then these",
@@ -58,17 +63,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose by the mark `alone`."""
+    """Choose by the mark `alone`, and skip what cannot hold on a cluster."""
     if (which := config.getoption("--alone")) != "with":
         by_mark: dict[bool, list[pytest.Item]] = {True: [], False: []}
         for item in items:
             by_mark[item.get_closest_marker("alone") is not None].append(item)
         items[:] = by_mark[which == "only"]
         config.hook.pytest_deselected(items=by_mark[which != "only"])
+    for item in items:
+        if config.getoption("--distributed") and (marker := item.get_closest_marker("one_machine")):
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     check_available(config.getoption("--postgres"))
+    if config.getoption("--distributed") and config.getoption("--postgres") != "url":
+        raise pytest.UsageError("--distributed needs a Citus cluster: --postgres=url, its coordinator at DATABASE_URL")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -82,9 +82,9 @@ def own_errors(stream_id: str, expected_version: object) -> Iterator[None]:
     try:
         yield
     except postgres.UniqueViolation as error:
-        # Raised by append_to_stream it names no constraint; and the caller may have unique indexes of their own.
+        # Raised by append_to_stream it names no key; and the caller may have unique indexes of their own.
         key = error.diag.message_detail or ""
-        if error.diag.constraint_name and not re.match(r"[^(]*\((stream_id, id|id, stream_id)\)=", key):
+        if (key or error.diag.constraint_name) and not re.match(r"[^(]*\((stream_id, id|id, stream_id)\)=", key):
             raise
         raise DuplicateEvent(stream_id) from error
     except psycopg.DatabaseError as error:

@@ -154,11 +154,8 @@ class EventStore(Log):
             source, parameters = "read_stream(%s)", (stream_id,)
         while not (events := self._events_from(source, parameters)):
             # Only those who found nothing pay for a second look: is it in the archive, or has it come meanwhile?
-            archived, came = self.one_row(
-                "SELECT EXISTS (SELECT FROM streams WHERE id = %s AND archived_at IS NOT NULL),"
-                f" EXISTS (SELECT FROM {source})",
-                (stream_id, *parameters),
-            )
+            look: LiteralString = f"SELECT is_archived(%s), EXISTS (SELECT FROM {source})"
+            archived, came = self.one_row(look, (stream_id, *parameters))
             if not came and archived:
                 raise StreamArchived(stream_id)
             if not came:

@@ -32,8 +32,16 @@ def waiting(task: Callable[[], Any], connection: psycopg.Connection, observer: p
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(task)
         deadline = time.monotonic() + 10
-        while not observer.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", (process,)).fetchone()[0]:
+        while not is_blocked(process, observer):
             assert not future.done(), f"it did not wait: {future.exception() or future.result()!r}"
             assert time.monotonic() < deadline, "it neither waits for a lock nor ends"
             time.sleep(0.005)
         yield future
+
+
+def is_blocked(process: int, observer: psycopg.Connection) -> bool:
+    """Whether the server's process waits for a lock of another one's; on Citus that may be the lock of a worker."""
+    waits = "SELECT cardinality(pg_blocking_pids(%(pid)s)) > 0"
+    if observer.execute("SELECT to_regclass('citus_lock_waits')").fetchone() != (None,):
+        waits += " OR EXISTS (SELECT FROM citus_lock_waits WHERE citus_pid_for_gpid(waiting_gpid) = %(pid)s)"
+    return observer.execute(waits, {"pid": process}).fetchone() == (True,)

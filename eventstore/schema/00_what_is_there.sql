@@ -14,6 +14,7 @@ CREATE OR REPLACE FUNCTION what_is_there() RETURNS SETOF name LANGUAGE sql STABL
     WHERE schemaname = current_schema() AND tablename = 'events' AND indexdef LIKE '%("position")%'
     UNION ALL SELECT tgname FROM pg_trigger JOIN ours ON tgrelid = ours.oid
     WHERE relname IN ('events', 'archived_events') GROUP BY tgname HAVING count(*) = 2
-    UNION ALL  -- Citus distributes no table that has a trigger: there, 95_citus.sql takes their place
+    UNION ALL  -- Citus distributes no table that has a trigger: there, and only there, 95_citus.sql takes their place
     SELECT unnest('{facts_stay, no_fact_is_lost}'::name[]) FROM pg_extension WHERE extname = 'citus'
+    UNION ALL SELECT 'citus' WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
 $$;

@@ -9,10 +9,10 @@ CREATE OR REPLACE FUNCTION read_stream(
 LANGUAGE sql STABLE AS $$
     SELECT e.*
     FROM events e
-    WHERE e.stream_id = read_stream.stream_id
+    WHERE (since IS NULL OR e.recorded_at >= since)
+      AND (until IS NULL OR e.recorded_at <= until)
+      AND e.stream_id = read_stream.stream_id
       AND e.version >= from_version
       AND (to_version IS NULL OR e.version <= to_version)
-      AND (since IS NULL OR e.recorded_at >= since)
-      AND (until IS NULL OR e.recorded_at <= until)
     ORDER BY e.version
 $$;

@@ -433,7 +433,7 @@ def test_a_statement_of_its_own_that_is_cancelled_is_no_event_s_fault(at_once_ag
             store.append("account-1", deposits(2))
             for _ in range(3):
                 (pid,) = eventually(lambda: store.execute(waiting, (reader.label,)).fetchone())
-                store.execute("SELECT pg_cancel_backend(%s)", (pid,))
+                store.execute("SELECT pg_cancel_backend(%s::int)", (pid,))
                 eventually(lambda: not store.execute(waiting, (reader.label,)).fetchone())
         reader.wait_for(2)
     assert notes.positions == [1, 2] and parked(store) == []

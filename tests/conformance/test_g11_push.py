@@ -79,7 +79,7 @@ def test_others_notifications_and_appends_that_are_rolled_back_do_not_keep_it_aw
         assert backends(observer, reader) == [before]
 
 
-def test_an_append_from_another_connection_reaches_the_handler_at_once(store, connect):
+def test_an_append_from_another_connection_reaches_the_handler_at_once(store, connect, pytestconfig):
     notes = Notes()
     with subscription(connect, notes) as reader:
         store.append("account-1", deposits(0))
@@ -92,7 +92,8 @@ def test_an_append_from_another_connection_reaches_the_handler_at_once(store, co
             notes.wait_for(number + 2)
             delays.append(time.monotonic() - started)
     assert max(delays) < 1, delays
-    assert min(delays) < 0.05, f"this is no push: {delays}"
+    soon = 0.25 if pytestconfig.getoption("--distributed") else 0.05  # there, both sides ask several machines
+    assert min(delays) < soon, f"this is no push: {delays}"
 
 
 def test_each_reader_of_the_log_is_told(store, connect):
@@ -199,7 +200,7 @@ def test_a_writer_whose_connection_dies_holds_nobody_back(store, connect, new_st
         older.append("account-1", deposits(1))
         store.append("account-2", deposits(2))
         look_again(store.connection, reader)
-        store.execute("SELECT pg_terminate_backend(%s)", (older.connection.info.backend_pid,))
+        store.execute("SELECT pg_terminate_backend(%s::int)", (older.connection.info.backend_pid,))
         reader.wait_for(2, timeout=2)
     assert notes.positions == [2]
 
@@ -211,7 +212,7 @@ def test_a_connection_that_the_server_ends_is_made_again(store, connect, deliver
     with subscription(connect, deliveries.project) as reader:
         for number in range(1, 4):
             pid, *_ = asleep(store.connection, reader)
-            assert store.execute("SELECT pg_terminate_backend(%s)", (pid,)).fetchone() == (True,)
+            assert store.execute("SELECT pg_terminate_backend(%s::int)", (pid,)).fetchone() == (True,)
             store.append("account-1", deposits(number))
             reader.wait_for(number, timeout=5)
     assert deliveries.delivered(store) == [1, 2, 3]
@@ -224,7 +225,7 @@ def test_whoever_stands_by_finds_its_way_back_too_and_still_takes_over(store, co
         eventually(lambda: checkpoint(store) == 1)
         working, standing_by = (first, second) if one.events else (second, first)
         ((pid, *_),) = backends(store.connection, standing_by)
-        store.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        store.execute("SELECT pg_terminate_backend(%s::int)", (pid,))
         eventually(lambda: pid not in [row[0] for row in backends(store.connection, standing_by)])
         eventually(lambda: backends(store.connection, standing_by))
         working.stop()
@@ -240,7 +241,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_batch_undoes_it_and_it_com
     def project_and_die(connection, events):
         deliveries.project(connection, events)
         if len(notes.batches) in (1, 3):
-            killer.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+            killer.execute("SELECT pg_terminate_backend(%s::int)", (connection.info.backend_pid,))
             connection.execute("SELECT 1")
 
     notes = Notes(project_and_die)
@@ -372,6 +373,7 @@ def test_whoever_is_not_rung_for_any_more_asks_after_a_while(soon, store, connec
     assert notes.positions == [1, 2, 3]
 
 
+@pytest.mark.one_machine("streams, which stays, is distributed already, and the docs say how to distribute all three")
 def test_tables_that_are_restored_beneath_it_have_another_channel_and_it_hears_of_them(soon, store, connect):
     notes = Notes()
     with subscription(connect, notes) as reader:
@@ -402,6 +404,7 @@ def test_while_all_is_calm_it_asks_and_changes_nothing(soon, store, connect):
         assert store.execute(row).fetchone() == written and written[1] is True
 
 
+@pytest.mark.one_machine("who may not change events may not lock their table")
 def test_a_bell_that_rings_in_the_middle_of_a_look_is_heard(store, connect, new_store):
     notes, blocker = Notes(), new_store(autocommit=False)
     waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'archived_events'::regclass"

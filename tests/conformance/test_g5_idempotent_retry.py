@@ -228,6 +228,7 @@ def test_a_retry_may_bring_other_metadata_as_who_tries_again_at_another_time(sto
     assert [each.metadata for each in store.read_stream("account-1")] == [{"try": 1}] * 2
 
 
+@pytest.mark.one_machine("Citus allows no unique index without the stream's id")
 @pytest.mark.parametrize("value", ["one", "(stream_id, id)=(x)"])
 def test_a_unique_index_of_the_callers_own_is_not_taken_for_a_duplicate_event(store, value):
     store.execute("CREATE UNIQUE INDEX one_cashier ON events ((data ->> 'cashier_id'))")
@@ -246,6 +247,7 @@ def test_a_stream_whose_row_was_lost_is_not_taken_for_a_duplicate_event(store):
         store.append("account-1", deposits(2))
 
 
+@pytest.mark.one_machine("Citus renames no constraint of a distributed table")
 def test_a_duplicate_is_known_whatever_its_constraint_is_called(store):
     store.execute("ALTER TABLE events RENAME CONSTRAINT events_stream_id_id_key TO sent_once")
     event_ids = ids(1)

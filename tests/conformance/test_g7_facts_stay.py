@@ -22,7 +22,7 @@ STATEMENTS = [
     "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at) "
     "SELECT 'account-1', 1, gen_random_uuid(), 'Other', '{}', '{}', now() "
     "ON CONFLICT (stream_id, version) DO UPDATE SET type = excluded.type",
-    "MERGE INTO events USING (SELECT 'account-1' AS id) AS given ON stream_id = given.id WHEN MATCHED THEN DELETE",
+    "MERGE INTO events USING streams ON stream_id = streams.id WHEN MATCHED THEN DELETE",
 ]
 
 

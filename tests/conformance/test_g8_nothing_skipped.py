@@ -227,7 +227,7 @@ def terminated(store, observer):
     store.connection.execute("BEGIN")
     store.append("account-1", deposits(90))
     process = (store.connection.info.backend_pid,)
-    observer.execute("SELECT pg_terminate_backend(%s)", process)
+    observer.execute("SELECT pg_terminate_backend(%s::int)", process)
     deadline = time.monotonic() + 10
     while observer.execute("SELECT FROM pg_stat_activity WHERE pid = %s", process).fetchone():
         assert time.monotonic() < deadline, "it does not end"

@@ -307,7 +307,6 @@ def test_what_is_known_of_the_stream_says_since_when_it_is_archived(store, close
     now = store.execute("SELECT clock_timestamp()").fetchone()[0]
     assert closed[-1].recorded_at <= info.archived_at <= now
     assert store.stream_info("account-2").archived_at is None
-    assert info.category == "account"
 
 
 def test_a_stream_that_comes_back_between_two_looks_of_a_reader_is_not_read_as_an_empty_one(store, closed, new_store):

@@ -7,7 +7,6 @@ from functools import partial
 import psycopg
 import pytest
 from psycopg.rows import class_row, dict_row, kwargs_row, namedtuple_row, scalar_row
-from workshop.read_models import AccountBalances
 
 from eventstore import (
     NO_STREAM,
@@ -25,6 +24,7 @@ from eventstore import (
 from tests.bank import AccountOpened, deposits
 from tests.concurrency import at_once
 from workshop.bank import BankAccount, RecordDeposit, account_decider, event_types, evolve
+from workshop.bank.read_models import AccountBalances
 
 
 def use_all_of_it(store, other):

@@ -1,14 +1,25 @@
 """create_schema: safe to repeat, safe from several connections at once, and modest in what it asks for."""
 
+import re
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from eventstore import NO_STREAM, DuplicateEvent, EventStore, archive_stream
+from eventstore import (
+    NO_STREAM,
+    DuplicateEvent,
+    EventStore,
+    StreamArchived,
+    WrongExpectedVersion,
+    archive_stream,
+    restore_stream,
+)
 from tests.bank import deposits
 from tests.concurrency import at_once
+from tests.subscribing import logged
+from workshop.bank import event_types
 
 
 def objects(connection):
@@ -335,31 +346,110 @@ def test_an_ordinary_role_that_may_create_schemas_can_do_all(store, connect, ord
             ordinary.connection.execute(statement)
 
 
-def test_where_citus_is_installed_privileges_stand_in_for_the_trigger(store, connect, ordinary_role):
-    """Citus distributes no table with a trigger. A row that says it is installed is enough to see what is made."""
+@pytest.fixture
+def pretended_citus(connect, ordinary_role):
+    """A connection in a transaction in which a row says that Citus is installed, as an ordinary role.
+
+    Nothing of Citus is there, but what these tests look at is plain PostgreSQL. What it does on a cluster is proved
+    with --distributed.
+    """
     connection = connect()
     if not connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()[0]:
         pytest.skip("only a superuser can pretend that an extension is installed")
     if connection.execute("SELECT FROM pg_extension WHERE extname = 'citus'").rowcount:
         pytest.skip("this server has Citus, and is not one to pretend with")
-    with connection.transaction():
+    with connection.transaction(force_rollback=True):
         connection.execute(
             "INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion) "
             "SELECT 99999, 'citus', oid, 'pg_catalog'::regnamespace, false, '0' FROM pg_roles "
             "WHERE rolname = current_user"
         )
-        distributed = store_of_role(connection, ordinary_role, store.types)
-        triggers = connection.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = 'events'::regclass").fetchall()
-        assert triggers == []
-        distributed.append("account-1", deposits(1, 2))
-        distributed.create_schema()
-        for statement in ("UPDATE events SET data = '{}'", "DELETE FROM events", "TRUNCATE events"):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="events"), connection.transaction():
-                connection.execute(statement)
-        assert distributed.append("account-1", deposits(3), expected_version=2).version == 3
-        assert len(distributed.read_stream("account-1")) == 3
-        raise psycopg.Rollback
+        yield connection
     assert connection.execute("SELECT count(*) FROM pg_extension WHERE extname = 'citus'").fetchone() == (0,)
+
+
+def triggers(connection):
+    facts = "SELECT tgname FROM pg_trigger WHERE tgrelid IN ('events'::regclass, 'archived_events'::regclass)"
+    return {name for (name,) in connection.execute(facts).fetchall()}
+
+
+def assert_facts_stay(store):
+    for table in ("events", "archived_events"):
+        for statement in ("UPDATE {} SET data = '{{}}'", "DELETE FROM {}", "TRUNCATE {}"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=table), store.connection.transaction():
+                store.connection.execute(statement.format(table))
+
+
+def test_where_citus_is_installed_privileges_stand_in_for_the_triggers(store, pretended_citus, ordinary_role):
+    """Citus distributes no table with a trigger."""
+    distributed = store_of_role(pretended_citus, ordinary_role, store.types)
+    distributed.append("account-1", deposits(1, 2))
+    distributed.create_schema()
+    assert triggers(pretended_citus) == set()
+    assert_facts_stay(distributed)
+    assert distributed.append("account-1", deposits(3), expected_version=2).version == 3
+    assert len(distributed.read_stream("account-1")) == 3
+
+
+def test_where_citus_is_installed_an_owner_who_may_not_delete_archives_and_brings_back(
+    store, pretended_citus, ordinary_role
+):
+    distributed = store_of_role(pretended_citus, ordinary_role, store.types)
+    distributed.append("account-1", deposits(1, 2))
+    distributed.append("account-2", deposits(3))
+    before, log = distributed.read_stream("account-1"), logged(distributed)
+    assert archive_stream(distributed, "account-1", expected_version=2) == 2
+    assert_facts_stay(distributed)
+    with pytest.raises(StreamArchived):
+        distributed.read_stream("account-1")
+    assert distributed.read_stream("account-1", archived=True) == before
+    assert logged(distributed) == log
+    with pytest.raises(WrongExpectedVersion):
+        archive_stream(distributed, "account-2", expected_version=7)
+    assert restore_stream(distributed, "account-1") == 2
+    assert_facts_stay(distributed)
+    assert distributed.read_stream("account-1") == before
+    assert logged(distributed) == log and len(log) == 3
+
+
+def test_a_store_that_was_there_before_citus_loses_its_triggers_and_nothing_else(pretended_citus, ordinary_role):
+    """It has outgrown its machine: the extension comes to a server on which there are events."""
+    pretended_citus.execute("UPDATE pg_extension SET extname = 'not yet' WHERE extname = 'citus'")
+    alone = store_of_role(pretended_citus, ordinary_role, event_types())
+    assert triggers(pretended_citus) == {"facts_stay", "no_fact_is_lost"}
+    alone.append("account-1", deposits(1, 2))
+    before = alone.read_stream("account-1")
+    pretended_citus.execute("RESET ROLE; UPDATE pg_extension SET extname = 'citus' WHERE extname = 'not yet'")
+    pretended_citus.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(ordinary_role)))
+    alone.create_schema()
+    assert triggers(pretended_citus) == set()
+    assert_facts_stay(alone)
+    assert alone.read_stream("account-1") == before
+
+
+def test_where_citus_is_installed_readers_of_the_log_ask_which_commits_are_still_to_be_done(
+    pretended_citus, ordinary_role
+):
+    """Citus would know, and is not here."""
+    distributed = store_of_role(pretended_citus, ordinary_role, event_types())
+    for read in (distributed.settled_position, distributed.read_all):
+        with pytest.raises(psycopg.errors.UndefinedTable, match="pg_dist_transaction"), pretended_citus.transaction():
+            read()
+
+
+def test_where_citus_is_installed_no_function_has_what_it_refuses(pretended_citus, ordinary_role):
+    """It plans no function in the language sql that is called with parameters and reads distributed tables, and no
+    volatile function in an UPDATE. A look into all shards with every append it would take, but that would be slow.
+    """
+    store_of_role(pretended_citus, ordinary_role, event_types())
+    functions = pretended_citus.execute(
+        "SELECT proname, lanname, prosrc FROM pg_proc JOIN pg_language l ON l.oid = prolang "
+        "WHERE pronamespace = current_schema()::regnamespace"
+    ).fetchall()
+    distributed = re.compile(r"(FROM|JOIN) (events|archived_events|streams|log) ")
+    assert not [name for name, language, body in functions if language == "sql" and distributed.search(body)]
+    assert not [name for name, _, body in functions if re.search(r"UPDATE [^;]*clock_timestamp\(\)", body)]
+    assert not [name for name, _, body in functions if name == "announce_append" and "max(position)" in body]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from workshop.read_models import AccountBalances
 
 from eventstore import (
     Decider,
@@ -20,6 +19,7 @@ from eventstore import (
 )
 from tests.bank import DepositRecorded, deposits
 from workshop.bank import BankAccount, evolve
+from workshop.bank.read_models import AccountBalances
 
 
 def raises_rollback(connection):

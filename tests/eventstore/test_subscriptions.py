@@ -177,7 +177,7 @@ def test_stopped_while_the_server_is_down_it_leaves_nothing(store, connect):
     reader.start()
     ((pid, *_),) = backends(store.connection, reader)
     down.set()
-    store.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    store.execute("SELECT pg_terminate_backend(%s::int)", (pid,))
     eventually(lambda: len(attempts) >= 3)
     started = time.monotonic()
     reader.stop()
@@ -198,7 +198,7 @@ def test_while_the_server_is_down_attempts_become_rarer_and_a_new_connection_mak
     with subscription(connect_or_not, notes) as reader:
         ((pid, *_),) = backends(store.connection, reader)
         down.set()
-        store.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        store.execute("SELECT pg_terminate_backend(%s::int)", (pid,))
         store.append("account-1", deposits(1))
         reader.wait_for(1)
     assert notes.positions == [1] and len(attempts) == 3

@@ -9,6 +9,7 @@ STORES = {
     "limit": "limit:Limit",
     "kit": "kit:Kit",
     "mine": "mine:Mine",
+    "distributed": "distributed:Distributed",
     "eventsourcing": "eventsourcing:Eventsourcing",
     "message_db": "message_db:MessageDb",
     "emmett": "emmett:Emmett",
