@@ -43,6 +43,8 @@ def put(
         values.append([*columns, position(version)] if position else columns)
     names = "stream_id, version, id, type, data, metadata, recorded_at" + (", position" if position else "")
     text = f"INSERT INTO events ({names}) {'OVERRIDING SYSTEM VALUE ' if position else ''}VALUES {_tuples(values)};\n"
+    if position:  # they count as drawn
+        text += "SELECT setval(pg_get_serial_sequence('events', 'position'), max(position)) FROM events;\n"
     if row:
         text += (
             f"INSERT INTO streams (id, version) VALUES {_tuples([[stream_id, first + len(events) - 1]])}"

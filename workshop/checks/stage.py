@@ -279,8 +279,11 @@ class Stage:
             return [self._called(side, cases, given) for given in chosen]
         self._arrange("")
         self._ready(side)
-        other = "SET LOCAL transaction_isolation = 'repeatable read'; SET LOCAL TIME ZONE 'Asia/Kathmandu'; "
-        self._begin((other if elsewhere else "") + cases.before + "SAVEPOINT stage_case;")
+        isolated, abroad = (
+            "SET LOCAL transaction_isolation = 'repeatable read';",
+            "SET LOCAL TIME ZONE 'Asia/Kathmandu';",
+        )
+        self._begin(" ".join([isolated * elsewhere, cases.before, abroad * elsewhere, "SAVEPOINT stage_case;"]))
         again = f"ROLLBACK TO stage_case; {self._drawn()}"
         untouched = self._trace(self.connection)
         seen = []

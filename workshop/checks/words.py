@@ -73,15 +73,18 @@ def _moment(moment: datetime) -> str:
 
 
 def error_in_words(error: BaseException) -> str:
-    """Return an error in words: what was promised by its class and what it carries, PostgreSQL's by its code."""
+    """Return an error in words: one that was promised by its class, or code, and what it carries."""
     if isinstance(error, EventStoreError):
         carried = getattr(error, "expected", None) is not None or hasattr(error, "actual")
         return f"{type(error).__name__}{words(error.args)}" if carried else type(error).__name__
     if isinstance(error, CommandRefused):
         return "CommandRefused"
-    if isinstance(error, psycopg.Error) and error.sqlstate:
-        detail = error.diag.message_detail if error.sqlstate.startswith("ES") else None
-        return f"PostgreSQL's {error.sqlstate}{f' with DETAIL {detail}' if detail is not None else ''}"
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    if sqlstate.startswith("ES"):
+        detail = error.diag.message_detail  # type: ignore[attr-defined]
+        return f"{sqlstate}{f' with DETAIL {detail}' if detail is not None else ''}"
+    if sqlstate == psycopg.errors.UniqueViolation.sqlstate:
+        return "unique_violation"
     return "an error"
 
 
