@@ -4,7 +4,7 @@ An exercise gives scenes, and `looks` makes checks of them. Right is what can be
 scene, wherever the same somebody comes in between. So nobody has to list mistakes, and none is forgotten.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NoReturn
@@ -111,7 +111,7 @@ def _undisturbed(stage: Stage, scene: Scene) -> None:
 def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen, str]:
     """Play a scene while others look at each place, and say where they saw neither what was before nor all of it."""
     if mode != "alone":
-        return stage.play(side, scene, mode), ""
+        return stage.undisturbed(side, scene, mode), ""
     who = Looks(scene.stranger)
     seen, after = stage.play(side, scene, mode, who), stage.look()
     for number, rows in who.looks:
@@ -128,28 +128,29 @@ def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen
 
 def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
     """Raise AssertionError unless it comes out as with the reference, wherever somebody comes in between."""
-    acts: dict[Mode, list[Act]] = {"alone": list(_AND_THEN), "inside": ["commits"]}
-    if somebody.then:
-        acts = {"alone": ["holds"]}
+    acts: dict[Mode, list[Act]] = {"alone": ["holds"] if somebody.then else list(_AND_THEN)}
+    if somebody is scene.somebody[0] and not somebody.then:
+        acts["inside"] = ["commits"]
     for mode in acts:
 
-        def right(act: Act, mode: Mode = mode) -> Iterator[Seen]:
-            """Play the reference with them, first where nothing can go wrong: most answers need no more."""
-            for at in (0,) if somebody.then else (0, -1):
-                yield stage.play("reference", scene, mode, Comes(somebody, acts[mode][0], at))
-            if not somebody.then:
-                for at in _chosen(stage.play("reference", scene, mode).places):
-                    yield stage.play("reference", scene, mode, Comes(somebody, act, at))
+        def right(act: Act, places: Iterable[int], mode: Mode = mode) -> Iterator[Seen]:
+            """Play the reference with them, no further than somebody asks."""
+            for at in places:
+                yield stage.play("reference", scene, mode, Comes(somebody, act, at))
 
-        known = {act: _Lazy(right(act)) for act in acts[mode]}
-        places = () if somebody.then else stage.play("answer", scene, mode).places
+        # First or last, nothing can go wrong: most answers need no more.
+        ends = _Lazy(right(acts[mode][0], (0,) if somebody.then else (0, -1)))
+        between = () if somebody.then else _chosen(stage.undisturbed("reference", scene, mode).places)
+        known = {act: _Lazy(right(act, between)) for act in acts[mode]}
+        places = () if somebody.then else stage.undisturbed("answer", scene, mode).places
         for at in (0, *_chosen(places)):
             for act in acts[mode]:
                 who = Comes(somebody, act, at)
                 seen = stage.play("answer", scene, mode, who)
-                if not any(seen == wanted for wanted in known[act]):
+                if seen not in ends and seen not in known[act]:
                     when = f"{_place(seen.places, at) if at else 'Just before the call'}, somebody else {somebody.did}"
-                    _must_be(seen, list(known[act]), scene, f" {when}, {_AND_THEN[act]}.{_HOW[mode]}")
+                    what = f" {when}, {_AND_THEN[act]}.{_HOW[mode]}"
+                    _must_be(seen, [*ends, *known[act]], scene, what)
                 if seen.waited or not at or (act == "holds" and not who.held_up) or places[at - 1].startswith("after "):
                     break
 
@@ -159,6 +160,9 @@ class _Lazy:
 
     def __init__(self, source: Iterator[Seen]):
         self._source, self._known = source, []  # type: ignore[var-annotated]
+
+    def __contains__(self, seen: Seen) -> bool:
+        return any(seen == known for known in self)
 
     def __iter__(self) -> Iterator[Seen]:
         yield from self._known
@@ -174,14 +178,14 @@ def _broken(stage: Stage, scene: Scene) -> None:
     """Raise AssertionError unless an error at any place gets through, and leaves nothing half done."""
     before = stage.before(scene).rows
     for mode in _HOW:
-        whole = stage.play("answer", scene, mode)
+        whole = stage.undisturbed("answer", scene, mode)
         for kind, at in _breaks(stage, whole, mode):
             who = Breaks(kind, at)
             seen = who.heard(stage.play("answer", scene, mode, who))
             if not who.was_met or seen.outcome == who.THROUGH and _is_clean(seen, mode, before, whole.rows):
                 continue
             right = []
-            for it in _chosen(stage.play("reference", scene, mode).places):
+            for it in _chosen(stage.undisturbed("reference", scene, mode).places):
                 who = Breaks(kind, it)
                 right.append(who.heard(stage.play("reference", scene, mode, who)))
             scene = replace(scene, advice=replace(scene.advice, outcome=scene.advice.left))

@@ -6,6 +6,7 @@ break; afterwards others look. The same is played of the reference, and what can
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -109,15 +110,16 @@ class Tables:
         )
 
     def in_words(self, found: list[tuple[str, str]]) -> dict[str, list[str]]:
-        """Return the rows of each table in words. Of positions that were drawn, their order counts."""
+        """Return the rows of each table in words. Of positions that were drawn, their order in a stream counts."""
         return {name: self._told.get((name, text)) or self._tell(name, text) for name, text in found}
 
     def _tell(self, name: str, text: str) -> list[str]:
         rows = json.loads(text, parse_float=Decimal)
         for column in self._positions[name]:
-            ranks = {number: rank for rank, number in enumerate(sorted(row[column] for row in rows), 1)}
-            for row in rows:
-                row[column] = ranks[row[column]]
+            before: Counter = Counter()  # in its stream: streams may come in any order
+            for row in sorted(rows, key=lambda row: row[column]):
+                before[row.get("stream_id")] += 1
+                row[column] = before[row.get("stream_id")]
         self._told[name, text] = told = words.rows_in_words(rows, self._moments[name])
         return told
 
@@ -193,6 +195,7 @@ class Stage:
         self._functions = {"answer": sandbox.answer, "reference": sandbox.reference}
         self._play: Play | None = None
         self._named: Scene | None = None  # whose ids are known
+        self._undisturbed: dict[tuple[Side, int, Mode], Seen] = {}
         self._since = datetime.now(UTC)
         if not in_database:
             return
@@ -266,6 +269,13 @@ class Stage:
         elif not changed_by_others and self._trace(self._observer) != before:
             play.left.append("something stays when the caller rolls back")
         return self._seen(scene, outcome, rows, play, error)
+
+    def undisturbed(self, side: Side, scene: Scene, mode: Mode) -> Seen:
+        """Return what can be seen of a play in which nobody comes in between; it is played once."""
+        key = (side, id(scene), mode)
+        if key not in self._undisturbed:
+            self._undisturbed[key] = self.play(side, scene, mode)
+        return self._undisturbed[key]
 
     def each(self, side: Side, cases: Cases, chosen: list[tuple], elsewhere: bool = False) -> list[Seen]:
         """Call the answer, or the reference, with one list of arguments after the other, each undone before the next.
@@ -351,9 +361,8 @@ class Stage:
 
     def _arrange(self, before: str) -> None:
         self.somebody.rollback()
-        self._observer.execute(f"SET lock_timeout = '5s'; {self._clear} {before} SET lock_timeout = '1ms'")
-        if self.gates:
-            self._observer.execute("SELECT setval('stage_place', 1, false)")
+        first = "SELECT setval('stage_place', 1, false);" if self.gates else ""
+        self._observer.execute(f"SET lock_timeout = '5s'; {first} {self._clear} {before} SET lock_timeout = '1ms'")
 
     def _ready(self, side: Side) -> None:
         if self.connection.closed:
@@ -362,9 +371,8 @@ class Stage:
             self.connection.rollback()
         self.connection.autocommit = True
         if self._paths["answer"] != self._paths["reference"]:
-            self.connection.unwatched(f"SET search_path = {self._paths[side]}; SET stage.breaks = ''")
-        if self.gates:
-            self.connection.unwatched("SET stage.caller = 'on'")
+            path = f"SET search_path = {self._paths[side]};"
+            self.connection.unwatched(f"{path} SET stage.breaks = ''; SET stage.caller = 'on'" if self.gates else path)
 
     def _new_caller(self) -> Watched:
         return Watched.of(self._database.connect())

@@ -829,6 +829,7 @@ BATCHES = (
                 for other in ((stream_id, "account-2") if "NULL" in given[0] else (stream_id,))
             ),
             stranger=Somebody("appends to account-2", append("account-2", "X")),
+            breaks="NULL" in given[0],
             advice=OF_BATCHES,
         )
         for stream_id, given in zip(
