@@ -12,8 +12,9 @@ from typing import Any
 import psycopg
 
 from ..errors import WorkshopError
-from .answers import name_of_answer
-from .exercise import Exercise, label_of
+from .answers import name_of_answer, reference_function
+from .course import EXERCISES
+from .exercise import Check, Exercise, label_of
 from .guard import LIMIT, Endless, plain
 from .report import Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
@@ -47,29 +48,51 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
         )
     if is_untouched(exercise, answer):
         return Report(exercise, ())
+    checks = _all_checks(exercise)
     if message := _wrong_kind(exercise, answer):
-        not_reached = (Result(label_of(check), "not reached") for check in exercise.checks)
+        not_reached = (Result(label, "not reached") for label, *_ in checks)
         return Report(exercise, (Result(CAN_BE_CHECKED, "failed", message), *not_reached))
     results: list[Result] = []
     with Sandbox(url, exercise, answer) as sandbox:
-        for check in exercise.checks:
+        for label, check, part in checks:
             if results and results[-1].outcome != "passed":
-                results.append(Result(label_of(check), "not reached"))
+                results.append(Result(label, "not reached"))
                 continue
             try:
-                sandbox.run(check)
+                sandbox.run(check, part)
             except AnswerDoesNotRun as error:
                 _must_be_the_answers(error.__cause__, sandbox)
                 results.append(Result(SQL_RUNS, "failed", explain_sql_error(error.__cause__, answer, ran=True)))
-                results.append(Result(label_of(check), "not reached"))
+                results.append(Result(label, "not reached"))
             except WorkshopError:
                 raise
             except (Exception, Endless, SystemExit) as error:  # whatever an answer does is explained
                 _must_be_the_answers(error, sandbox)
-                results.append(Result(label_of(check), "failed", _explained(error, answer)))
+                results.append(Result(label, "failed", _explained(error, answer)))
             else:
-                results.append(Result(label_of(check), "passed"))
+                results.append(Result(label, "passed"))
     return Report(exercise, tuple(results))
+
+
+def _all_checks(exercise: Exercise) -> list[tuple[str, Check, str]]:
+    """Return the checks of an exercise, and the examples of those whose answers it replaces: it has to do all of that.
+
+    Scenes come last. Those of earlier exercises are not played again: this one has its own, with what it adds.
+
+    Returns:
+        For each, what it is called, the check, and the function of the answer's cell that it is about; "" for the answer.
+    """
+    earlier = [each for each in EXERCISES.values() if each.keeps == exercise.keeps and each.id < exercise.id]
+    part = ""
+    if earlier and not exercise.is_sql:  # 07.3 keeps what it is about beside the function that 07.2 asked for
+        cell = reference_function(exercise.id).__globals__
+        names = (name_of_answer(each.id) for each in earlier)
+        part = next((name for name in names if name in cell and name != name_of_answer(exercise.id)), "")
+    examples = [(label_of(check), check, "") for check in exercise.checks if not hasattr(check, "on_stage")]
+    for each in earlier:
+        lasting = (check for check in each.checks if not hasattr(check, "on_stage"))
+        examples += [(f"As in {each.id}: {label_of(check)}", check, part) for check in lasting]
+    return examples + [(label_of(check), check, "") for check in exercise.checks if hasattr(check, "on_stage")]
 
 
 def _must_be_the_answers(error: BaseException | None, sandbox: Sandbox) -> None:
@@ -151,6 +174,8 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     if diag.message_detail:
         lines.append(diag.message_detail)
     lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
+    if "cannot adapt type 'dict'" in str(error):
+        lines.append("A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.")
     if isinstance(error, psycopg.errors.AmbiguousColumn):
         lines.append(_ambiguous(diag))
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)

@@ -135,13 +135,23 @@ class Sandbox:
             self._database.close()
             drop_schemas(self._url, self._schemas)
 
-    def run(self, check: Check) -> None:
+    def run(self, check: Check, part: str = "") -> None:
         """Run one check; whatever it stores is gone afterwards.
+
+        Args:
+            part: the name of a function beside the answer, in its cell, which the check is about; without one it passes.
 
         Raises:
             AnswerDoesNotRun: the answer is SQL, and PostgreSQL refuses it.
             Exception: whatever the check raises.
         """
+        if part:
+            if callable(function := self.answer.cell.get(part)):
+                whole, self.answer = self.answer, Guard(function)
+                self.run(check)
+                self.answer.close()
+                self.answer = whole
+            return None
         if self.exercise.is_sql:
             self.database  # noqa: B018  # an answer that does not run is told before any check begins
         if getattr(check, "on_stage", False):  # which clears it itself

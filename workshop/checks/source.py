@@ -10,10 +10,12 @@ import dis
 import inspect
 import linecache
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import IOBase
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -22,6 +24,7 @@ from IPython import get_ipython
 
 from eventstore import Log
 
+from ..files import CHECKOUT
 from ..server.database import Database
 from .answers import name_of_answer
 from .exercise import Exercise
@@ -29,6 +32,8 @@ from .guard import plain
 
 _RUNS_A_CELL = ("time", "capture", "timeit", "prun")  # magics whose cell is Python
 _OF_THIS_KERNEL = (Database, psycopg.Connection, psycopg.Cursor, Log, IOBase)
+
+_LOST = "the text of `{name}` is in no cell that could be found: define it in one, and check it there"
 
 
 class NoSource(Exception):
@@ -65,13 +70,11 @@ def source_of(answer: Any, exercise: Exercise) -> str:
     if not callable(answer):
         raise NoSource("it is no function")
     name = name_of_answer(exercise.id)
-    cells = _cells()
-    namespace = get_ipython().user_ns if get_ipython() else getattr(plain(answer), "__globals__", {})
+    cells, namespace = _cells(), get_ipython().user_ns if get_ipython() else {}
+    if not cells or _is_own_file(answer):
+        cells, namespace = [_text_of(answer)], getattr(plain(answer), "__globals__", {})
     root, bind = _root(answer, name, namespace, cells, exercise)
     statements = list(_statements(cells))
-    if not any(root & statement.binds for statement in statements) and (text := _file_of(answer)):
-        statements, namespace = list(_statements([text])), plain(answer).__globals__
-        root, bind = _root(answer, name, namespace, [text], exercise)
     needed = _needed(root, statements, namespace)
     cell = max((each.place[0] for each in needed if each.binds & root), default=-1)
     for each in statements:  # what else its cell defines goes with it, if it can
@@ -80,7 +83,7 @@ def source_of(answer: Any, exercise: Exercise) -> str:
                 needed += _needed(set(each.binds), statements, namespace)
     needed = sorted(dict.fromkeys(needed), key=lambda each: each.place)
     if not bind and not any(name in statement.binds for statement in needed):
-        raise NoSource(f"the text of `{name}` is in no cell that could be found: define it in one, and check it there")
+        raise NoSource(_LOST.format(name=name))
     imports = [text for statement in needed if (text := _import(statement, needed, root))]
     others = [statement.text for statement in needed if not isinstance(statement.node, (ast.Import, ast.ImportFrom))]
     return "\n\n\n".join(part for part in ("\n".join(dict.fromkeys(imports)), *others, bind) if part)
@@ -142,13 +145,18 @@ def _python(cell: str, shell: Any) -> str:
     return cell
 
 
-def _file_of(answer: Any) -> str:
+def _is_own_file(answer: Any) -> bool:
+    """Whether a function stands in a file of the learner's, such as a module beside the notebook."""
+    path = Path(getattr(getattr(plain(answer), "__code__", None), "co_filename", ""))
+    ours = (str(CHECKOUT / "workshop"), str(CHECKOUT / "eventstore"))
+    return path.is_file() and not str(path).startswith((*sysconfig.get_paths().values(), *ours))
+
+
+def _text_of(answer: Any) -> str:
     """Return the text of the file, or of the one cell, that a function stands in; "" where it is not known."""
-    code = getattr(plain(answer), "__code__", None)
-    if code is None or "site-packages" in code.co_filename:
-        return ""
-    linecache.checkcache(code.co_filename)  # what is kept is what is there now, and it is checked once more
-    return "".join(linecache.getlines(code.co_filename))
+    name = getattr(getattr(plain(answer), "__code__", None), "co_filename", "")
+    linecache.checkcache(name)  # what is kept is what is there now, and it is checked once more
+    return "".join(linecache.getlines(name))
 
 
 def _root(
@@ -216,7 +224,11 @@ def _needed(root: set[str], statements: list[Statement], namespace: dict[str, An
         name = waiting.pop()
         seen.add(name)
         if name not in made_by:
-            if name in namespace and not hasattr(builtins, name):
+            if hasattr(builtins, name):
+                continue
+            if name in root and not stars:
+                raise NoSource(_LOST.format(name=name))
+            if name in namespace:
                 needed.update({each.place: each for each in stars} or {(-1, len(needed)): _brought_by(name, namespace)})
             continue
         if isinstance(namespace.get(name), _OF_THIS_KERNEL):
