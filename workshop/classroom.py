@@ -1,6 +1,5 @@
 """What a notebook calls: start, check, hint, solution, table, progress, share."""
 
-import inspect
 import textwrap
 from collections import Counter
 from collections.abc import Callable
@@ -14,9 +13,10 @@ from psycopg import sql
 
 from .attempts import recording
 from .checks import answers, kept
-from .checks.checking import explain_sql_error, run_checks
+from .checks.checking import check_and_read, explain_sql_error
 from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
+from .checks.source import NoSource, source_of
 from .display import Box, count, show_figures_in_the_notebook
 from .errors import WorkshopError
 from .interrupts import Interrupted, end_thread
@@ -162,7 +162,7 @@ def check(exercise_id: str, answer: Any) -> None:
     """
     exercise = _find(exercise_id)
     try:
-        report = run_checks(exercise, answer, server_url())
+        report, text, why = check_and_read(exercise, answer, server_url())
     except KeyboardInterrupt:
         raise Interrupted(
             "Interrupted, so this was no attempt. What your answer had done in the check is undone."
@@ -171,7 +171,7 @@ def check(exercise_id: str, answer: Any) -> None:
     if report.started:
         kept.checked[exercise_id] = answer
         if report.passed:
-            note = _keep(exercise, answer)
+            note = _keep(exercise, text, why)
         sent = recording.record(exercise_id, report.failed_check)
     display(report.shown(note, sent))
 
@@ -183,11 +183,12 @@ def share(exercise_id: str) -> None:
         WorkshopError: there is no such exercise, no answer to it, or no room.
     """
     exercise = _find(exercise_id)
+    checked = kept.checked.get(exercise_id, kept.answer_to(exercise))
     try:
-        answer = _source(kept.checked.get(exercise_id, kept.answer_to(exercise))).strip()
-    except (OSError, TypeError, SyntaxError):
+        answer = source_of(checked, exercise).strip()
+    except NoSource as error:
         raise WorkshopError(
-            f"There is no answer to {exercise_id} whose text could be shared.",
+            f"There is no answer to {exercise_id} whose text could be shared: {error}.",
             f'Check one first, written in a cell: check("{exercise_id}", answer).',
         ) from None
     line = recording.share(exercise_id, answer)
@@ -299,21 +300,16 @@ def progress() -> None:
     display(box.shown())
 
 
-def _keep(exercise: Exercise, answer: Any) -> str:
-    """Keep an answer that passed; return a line that says where."""
+def _keep(exercise: Exercise, text: str, why: str) -> str:
+    """Keep an answer that passed; return a line that says where, or why not."""
+    if why:
+        return f"It could not be kept in my_eventstore/: {why}"
     try:
-        if not kept.keep(exercise, _source(answer)):
+        if not kept.keep(exercise, text):
             return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
     except OSError as error:
         return f"It could not be kept in my_eventstore/: {error}."
     return f"Kept as my_eventstore/{exercise.keeps}."
-
-
-def _source(answer: Any) -> str:
-    """Return an answer as a text: the function with what it needs."""
-    if isinstance(answer, str):
-        return answer
-    return answers.definitions_in("".join(inspect.findsource(answer)[0]))
 
 
 def _find(exercise_id: str) -> Exercise:

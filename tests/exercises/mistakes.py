@@ -19,6 +19,10 @@ from workshop.checks.sandbox import Check
 from workshop.display import Shown
 
 IT_RUNS = "Your SQL runs"  # what a report says before the checks, where PostgreSQL refuses the answer
+# What the checks are called that `looks` makes.
+AS_OURS = "In every other case, too, it does what is asked"
+MEANWHILE = "Somebody may come in between, at any point"
+BROKEN = "Wherever it breaks, nothing is half done"
 A_RACE_IS_RUN = 3  # times: a race must be lost each time, not now and then
 
 _cells = count(1)

@@ -19,7 +19,7 @@ from workshop.errors import WorkshopError
 from workshop.files import CHECKOUT
 
 from ..postgres import Server
-from .mistakes import Mistake, answer, failures
+from .mistakes import Mistake, answer, failures, must_be_told
 
 SECONDS = 0.3  # a learner waits no longer than this for the answer to an answer
 each_notebook = pytest.mark.parametrize("notebook", [name for name, group in NOTEBOOKS.items() if group])
@@ -28,6 +28,9 @@ each_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXER
 
 def mistakes_of(notebook: str) -> tuple[Mistake, ...]:
     return import_module(f"{__package__}.test_ex{notebook}").MISTAKES
+
+
+MISTAKES = [mistake for notebook, group in NOTEBOOKS.items() if group for mistake in mistakes_of(notebook)]
 
 
 @pytest.mark.alone
@@ -98,6 +101,11 @@ def code(sql: str) -> list[tuple[str, str]]:
 def test_the_untouched_stub_is_not_started(exercise: Exercise, postgres: Server) -> None:
     stub = answer(exercise, answer_in(CHECKOUT / "notebooks", exercise.id))
     assert not run_checks(exercise, stub, postgres.url).started
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
+    must_be_told(mistake, postgres.url)
 
 
 @each_notebook

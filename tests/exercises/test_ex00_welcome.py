@@ -1,7 +1,5 @@
 """Classic mistakes of notebook 00."""
 
-import pytest
-
 from workshop.checks.exercises.ex00_welcome import (
     an_account_starts_at_zero,
     deposits_add_up,
@@ -10,8 +8,7 @@ from workshop.checks.exercises.ex00_welcome import (
     withdrawals_are_taken_off,
 )
 
-from ..postgres import Server
-from .mistakes import Mistake, must_be_told
+from .mistakes import Mistake
 
 MISTAKES = (
     Mistake("00.1", "no return", {"    return balance": ""},
@@ -61,8 +58,3 @@ def balance(history):
     Mistake("00.1", "rounds to halves", {"return balance": "return round(balance * 2) / Decimal(2)"},
             money_stays_exact, "Yours: Decimal('0.5')"),
 )  # fmt: skip
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)

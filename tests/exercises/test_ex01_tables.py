@@ -1,7 +1,5 @@
 """Classic mistakes of notebook 01."""
 
-import pytest
-
 from workshop.checks.exercises.ex01_tables import (
     a_change_of_nothing_is_refused_too,
     a_stream_has_a_version,
@@ -26,8 +24,7 @@ from workshop.checks.exercises.ex01_tables import (
     versions_start_at_one,
 )
 
-from ..postgres import Server
-from .mistakes import IT_RUNS, Mistake, must_be_told
+from .mistakes import IT_RUNS, Mistake
 
 THE_TRIGGER = """
     BEFORE UPDATE OR DELETE OR TRUNCATE ON events
@@ -162,8 +159,3 @@ CREATE TRIGGER no_truncate
 )  # fmt: skip
 
 MISTAKES = (*THE_EVENTS_TABLE, *THE_STREAMS_TABLE, *FACTS_STAY)
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)

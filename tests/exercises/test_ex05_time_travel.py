@@ -1,11 +1,8 @@
 """Classic mistakes of notebook 05."""
 
-import pytest
-
 from workshop.checks.exercises import ex05_time_travel as ex
 
-from ..postgres import Server
-from .mistakes import Mistake, must_be_told
+from .mistakes import Mistake
 
 READ = "store.read_stream(stream_id, to_version=to_version, until=until)"
 ROWS = "[(r.version, r.recorded_at, r.type, state.balance) for r, state in zip(recorded, states)]"
@@ -87,8 +84,3 @@ THE_HISTORY = (
 )  # fmt: skip
 
 MISTAKES = (*THE_STATE_AT, *THE_HISTORY)
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)

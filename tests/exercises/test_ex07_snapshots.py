@@ -1,11 +1,8 @@
 """Classic mistakes of notebook 07."""
 
-import pytest
-
 from workshop.checks.exercises import ex07_snapshots as ex
 
-from ..postgres import Server
-from .mistakes import Mistake, must_be_told
+from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake
 
 # In 07.1
 DECODE = "msgspec.json.decode(row[1], type=type(initial))"
@@ -120,6 +117,18 @@ KEEP_ONE_NOW_AND_THEN = (
                          "    tail = store",
     },
             ex.two_readers_keep_the_same, "ON CONFLICT DO NOTHING"),
+    Mistake("07.2", "one class for all", {"                type(initial).__name__,": "                'BankAccount',"},
+            AS_OURS, "state_type Statement"),
+    Mistake("07.2", "the version from a second question", {
+        "                version,\n                tail": "                store.read_stream(stream_id)[-1].version,\n                tail"},
+            MEANWHILE, "somebody else appended a deposit to account-1"),
+    Mistake("07.2", "catches the duplicate key", {
+        "            ON CONFLICT DO NOTHING\n": "",
+        "        store.execute(\n            \"\"\"\n            INSERT": "      import contextlib, psycopg\n      with contextlib.suppress(psycopg.errors.UniqueViolation):\n        store.execute(\n            \"\"\"\n            INSERT"},
+            MEANWHILE, "one failed statement makes all of it fail"),
+    Mistake("07.2", "a snapshot is only a help", {
+        "        store.execute(\n            \"\"\"\n            INSERT": "      import contextlib\n      with contextlib.suppress(Exception):\n        store.execute(\n            \"\"\"\n            INSERT"},
+            BROKEN, "It should have let that error through"),
 )  # fmt: skip
 
 THE_SHAPE_OF_A_STATE = (
@@ -161,8 +170,3 @@ THE_SHAPE_OF_A_STATE = (
 )  # fmt: skip
 
 MISTAKES = (*A_SNAPSHOT_AND_ITS_TAIL, *KEEP_ONE_NOW_AND_THEN, *THE_SHAPE_OF_A_STATE)
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)

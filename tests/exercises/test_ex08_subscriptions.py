@@ -1,13 +1,11 @@
 """Classic mistakes of notebook 08."""
 
-import pytest
-
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex08_subscriptions as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures, must_be_told
+from .mistakes import AS_OURS, Mistake, defined_in, failures
 
 # In 08.2
 THE_SEQUENCE = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
@@ -96,6 +94,10 @@ READ_THE_LOG = (
             {"FROM events\n    WHERE position > after\n    ORDER BY position\n    LIMIT max_count":
              "FROM (SELECT * FROM events ORDER BY position LIMIT max_count) e WHERE position > after ORDER BY position"},
             ex.no_more_than_asked_for, "the first ones in order"),
+    Mistake("08.1", "passes so many rows by", {"    WHERE position > after\n": "", "LIMIT max_count": "OFFSET after LIMIT max_count"},
+            AS_OURS, "An OFFSET counts rows"),
+    Mistake("08.1", "a text for a number", {"ORDER BY position": "ORDER BY position::text"},
+            AS_OURS, "a text is no number"),
     Mistake("08.1", "counts positions", {"LIMIT max_count": "", "WHERE position > after": "WHERE position > after AND position <= after + max_count"},
             ex.a_hole_is_stepped_over, "It returned nothing"),
 )  # fmt: skip
@@ -230,11 +232,6 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
 )  # fmt: skip
 
 MISTAKES = READ_THE_LOG + HOW_FAR_THE_LOG_IS_SETTLED + HANDLE_AND_MOVE_THE_CHECKPOINT + SLEEP_UNTIL_THE_BELL_RINGS
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)
 
 
 def test_notifications_can_be_taken_as_they_come(postgres: Server) -> None:

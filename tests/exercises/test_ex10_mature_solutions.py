@@ -7,7 +7,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex10_mature_solutions as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures, must_be_told
+from .mistakes import Mistake, defined_in, failures
 
 # In 10.1
 STATUS = """    if account.status != "open":
@@ -104,7 +104,7 @@ CONVICT = (
     Mistake("10.2", "the bad event first", {'[deposit, NobodyKnowsThis("account-1")]': '[NobodyKnowsThis("account-1"), deposit]'},
             ex.the_weak_store_fails, "did not get to the point"),
     Mistake("10.2", "returns the verdict", {VERDICT: RETURNS},
-            ex.the_weak_store_fails, "The weak store passes"),
+            ex.a_good_store_passes, "Your test returned True, and nobody looks at that"),
     Mistake("10.2", "raises another error", {VERDICT: 'if stored != ["AccountOpened"]:\n        raise ValueError(stored)'},
             ex.the_weak_store_fails, "a crash and no verdict"),
     Mistake("10.2", "says nothing", {VERDICT: 'assert stored == ["AccountOpened"]'},
@@ -116,8 +116,15 @@ CONVICT = (
         pass
     assert len(store.read_stream("account-1")) == 1, "a late writer was let in"
 """}, ex.it_blames_nobody_else, "fail for that one alone"),
-    Mistake("10.2", "counts the whole log", {"store.read_stream(\"account-1\")": "store.read_all()"},
-            ex.it_blames_nobody_else, "whose batches are whole"),
+    Mistake("10.2", "the event of the hint, without its field", {'NobodyKnowsThis("account-1")': "NobodyKnowsThis()"},
+            ex.a_good_store_passes, "That event has a field, account_id"),
+    Mistake("10.2", "asks for the class", """
+from workshop.checks.exercises.weak_store import WeakStore
+
+def test_a_promise(store):
+    assert not isinstance(store, WeakStore), "this store is not atomic"
+""",
+            ex.the_same_fault_is_found_elsewhere, "Ask no store for its class"),
 )  # fmt: skip
 MISTAKES = WITHDRAW_CASH + CONVICT
 
@@ -158,15 +165,26 @@ def test_a_promise(store):
 """
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_classic_mistake_is_told(mistake: Mistake, postgres: Server) -> None:
-    must_be_told(mistake, postgres.url)
+BY_THE_WHOLE_LOG = """
+from eventstore import UnknownEventType
+from workshop.bank import AccountOpened
+
+class NobodyKnowsThis:
+    pass
+
+def test_a_promise(store):
+    try:
+        store.append("account-1", [AccountOpened("account-1", "PLN"), NobodyKnowsThis()])
+    except UnknownEventType:
+        pass
+    assert store.read_all() == [], "a refused batch left events in the log"
+"""
 
 
 @pytest.mark.parametrize(
     ("exercise_id", "source"),
-    [("10.1", BY_DECIDE), ("10.2", BY_NAN), ("10.2", BY_A_KNOWN_ID)],
-    ids=["the bank's own decide", "not a number", "a known id"],
+    [("10.1", BY_DECIDE), ("10.2", BY_NAN), ("10.2", BY_A_KNOWN_ID), ("10.2", BY_THE_WHOLE_LOG)],
+    ids=["the bank's own decide", "not a number", "a known id", "the whole log"],
 )
 def test_there_is_another_way(exercise_id: str, source: str, postgres: Server) -> None:
     report = run_checks(EXERCISES[exercise_id], defined_in(source), postgres.url)

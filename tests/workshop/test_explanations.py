@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workshop.server import database
+from workshop.checks import sandbox
 
 from ..exercises.mistakes import IT_RUNS
 from ..postgres import Server
@@ -76,7 +76,7 @@ def test_a_misspelt_function_is_not_marked_in_an_innocent_line(postgres: Server)
 
 
 def test_a_statement_that_never_ends_runs_into_the_limit(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(database._LIMITS, "statement_timeout", "150ms")
+    monkeypatch.setattr(sandbox, "STATEMENT_TIMEOUT", "150ms")
     text = APPEND_EVENT.replace("BEGIN\n", "BEGIN\n    PERFORM pg_sleep(60);\n")
     said = message("02.1", text, postgres)
     assert "canceling statement due to statement timeout" in said

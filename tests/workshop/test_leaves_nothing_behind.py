@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workshop import check
-from workshop.server import database
+from workshop.checks import sandbox
 
 from ..postgres import Server
 from .answers import checked, defined_in, failed, right_answer, wrong_answer
@@ -54,7 +54,7 @@ def append(connection, *given):
 def test_after_a_function_that_treats_its_connection_badly(
     does: str, postgres: Server, left_behind: LeftBehind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(database._LIMITS, "statement_timeout", "150ms")
+    monkeypatch.setattr(sandbox, "STATEMENT_TIMEOUT", "150ms")
     append = defined_in(f"def append(connection, *given):\n    {does}\n    return 2\n")
     assert failed(checked("02.6", append, postgres.url)).message
     assert left_behind() == set()

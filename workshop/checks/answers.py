@@ -4,9 +4,11 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..errors import WorkshopError
 from ..files import CHECKOUT
@@ -32,16 +34,34 @@ def reference_answer(exercise_id: str) -> str:
         ) from None
 
 
+@cache
+def reference_function(exercise_id: str) -> Callable:
+    """Return the reference answer to an exercise in Python: the function, loaded from its text."""
+    variables: dict[str, Any] = {"__name__": f"reference_{exercise_id}"}
+    exec(compile(reference_answer(exercise_id), f"<the reference answer to {exercise_id}>", "exec"), variables)
+    return variables[name_of_answer(exercise_id)]
+
+
+def name_of_answer(exercise_id: str) -> str:
+    """Return the name under which a notebook passes its answer to check(); "" for SQL, which has none."""
+    found = check_in(_cell_of(CHECKOUT / "solutions", exercise_id))
+    return found.groupdict().get("answer", "") if found else ""
+
+
 def answer_in(folder: Path, exercise_id: str) -> str:
     """Return what stands as the answer to an exercise in the notebooks of a folder.
 
     Raises:
         LookupError: no cell there checks this exercise.
     """
+    return source_of_answer(_cell_of(folder, exercise_id), exercise_id)
+
+
+def _cell_of(folder: Path, exercise_id: str) -> str:
     # Those with the marks of a solution come first: in others somebody tried something.
     for cell in sorted(_code_cells(folder), key=lambda cell: "BEGIN SOLUTION" not in cell):
         if (found := check_in(cell)) and found["exercise"] == exercise_id:
-            return source_of_answer(cell, exercise_id)
+            return cell
     raise LookupError(f"no notebook in {folder} checks exercise {exercise_id}")
 
 

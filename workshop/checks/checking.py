@@ -6,14 +6,19 @@ import re
 import reprlib
 import textwrap
 import traceback
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from ..errors import WorkshopError
-from .exercise import Exercise, label_of
+from .answers import name_of_answer, reference_function
+from .course import EXERCISES
+from .exercise import Check, Exercise, label_of
+from .guard import LIMIT, Endless, plain
 from .report import Report, Result
-from .sandbox import AnswerDoesNotRun, Sandbox
+from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
+from .source import NoSource, is_same_code, load, source_of
 
 # What is looked at before an exercise's own checks, as reports call it.
 CAN_BE_CHECKED = "The answer can be checked"
@@ -22,8 +27,6 @@ SQL_RUNS = "Your SQL runs"
 # What PostgreSQL's message leaves open for somebody who meets it for the first time.
 _ADVICE = {
     psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
-    psycopg.errors.AmbiguousColumn: "Inside a function that name is a variable too. Say whose column you mean: put the "
-    "name, or short name, of the table in front of it.",
     psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
     psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
 }
@@ -35,43 +38,108 @@ def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
     One thing at a time: what comes after the first failure is often its consequence, and only confuses.
 
     Raises:
-        WorkshopError: PostgreSQL lets us in no more, or went away meanwhile. That says nothing about the answer.
+        WorkshopError: PostgreSQL lets us in no more, went away meanwhile or lacks something: that says nothing about
+            the answer. Or Python leaves out what the checks are made of.
     """
+    if not __debug__:
+        raise WorkshopError(
+            "Python was started with -O (or PYTHONOPTIMIZE): each assert is left out, and the checks are made of them.",
+            "Start JupyterLab without that, then run this notebook again.",
+        )
     if is_untouched(exercise, answer):
         return Report(exercise, ())
-    results: list[Result] = []
+    checks = _all_checks(exercise)
     if message := _wrong_kind(exercise, answer):
-        results.append(Result(CAN_BE_CHECKED, "failed", message))
-    with Sandbox(url, answer, given=exercise.given, is_sql=exercise.is_sql) as sandbox:
-        for check in exercise.checks:
-            label = label_of(check)
+        not_reached = (Result(label, "not reached") for label, *_ in checks)
+        return Report(exercise, (Result(CAN_BE_CHECKED, "failed", message), *not_reached))
+    results: list[Result] = []
+    with Sandbox(url, exercise, answer) as sandbox:
+        for label, check, part in checks:
             if results and results[-1].outcome != "passed":
                 results.append(Result(label, "not reached"))
                 continue
             try:
-                sandbox.run(check)
-            except WorkshopError:
-                raise
+                sandbox.run(check, part)
             except AnswerDoesNotRun as error:
+                _must_be_the_answers(error.__cause__, sandbox)
                 results.append(Result(SQL_RUNS, "failed", explain_sql_error(error.__cause__, answer, ran=True)))
                 results.append(Result(label, "not reached"))
-            except AssertionError as error:
-                results.append(Result(label, "failed", str(error) or "This check says no more."))
-            except psycopg.Error as error:
-                results.append(Result(label, "failed", explain_sql_error(error, answer)))
-            except (
-                Exception,
-                SystemExit,
-            ) as error:  # whatever the learner's function raises is an answer to explain, not a crash
-                results.append(Result(label, "failed", _explain_exception(error, answer)))
+            except WorkshopError:
+                raise
+            except (Exception, Endless, SystemExit) as error:  # whatever an answer does is explained
+                _must_be_the_answers(error, sandbox)
+                results.append(Result(label, "failed", _explained(error, answer)))
             else:
                 results.append(Result(label, "passed"))
-            if results[-1].outcome != "passed" and sandbox.is_cut_off():
-                raise WorkshopError(
-                    "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
-                    "Run this cell again.",
-                )
     return Report(exercise, tuple(results))
+
+
+def _all_checks(exercise: Exercise) -> list[tuple[str, Check, str]]:
+    """Return the checks of an exercise, and the examples of those whose answers it replaces: it has to do all of that.
+
+    Scenes come last. Those of earlier exercises are not played again: this one has its own, with what it adds.
+
+    Returns:
+        For each, what it is called, the check, and the function of the answer's cell that it is about; "" for the answer.
+    """
+    earlier = [each for each in EXERCISES.values() if each.keeps == exercise.keeps and each.id < exercise.id]
+    part = ""
+    if earlier and not exercise.is_sql:  # 07.3 keeps what it is about beside the function that 07.2 asked for
+        cell = reference_function(exercise.id).__globals__
+        names = (name_of_answer(each.id) for each in earlier)
+        part = next((name for name in names if name in cell and name != name_of_answer(exercise.id)), "")
+    examples = [(label_of(check), check, "") for check in exercise.checks if not hasattr(check, "on_stage")]
+    for each in earlier:
+        lasting = (check for check in each.checks if not hasattr(check, "on_stage"))
+        examples += [(f"As in {each.id}: {label_of(check)}", check, part) for check in lasting]
+    return examples + [(label_of(check), check, "") for check in exercise.checks if hasattr(check, "on_stage")]
+
+
+def _must_be_the_answers(error: BaseException | None, sandbox: Sandbox) -> None:
+    """Raise WorkshopError where an error says nothing about the answer."""
+    if error and is_servers_fault(error):
+        raise WorkshopError(
+            f"The server could not do its work, so that was no attempt. PostgreSQL says: {error.diag.message_primary}.",  # type: ignore[attr-defined]
+            "Whoever runs the server has to see to that: is its disk full? Then run this cell again.",
+        )
+    if sandbox.is_cut_off():
+        raise WorkshopError(
+            "The connection to PostgreSQL was lost while your answer was checked, so that was no attempt.",
+            "Run this cell again.",
+        )
+
+
+def check_and_read(exercise: Exercise, answer: Any, url: str) -> tuple[Report, str, str]:
+    """Run an exercise's checks against an answer and against its text, loaded by itself: that is what can be kept.
+
+    Returns:
+        What came of the checks, the text, and why there is none that passes: one of the two is empty.
+
+    Raises:
+        WorkshopError: as run_checks does.
+    """
+    if not callable(answer) or is_untouched(exercise, answer):
+        return run_checks(exercise, answer, url), answer if isinstance(answer, str) else "", ""
+    loaded: Any = None
+    text = why = ""
+    try:
+        text = source_of(answer, exercise)
+        loaded = load(text, name_of_answer(exercise.id), f"my_eventstore.{Path(exercise.keeps).stem}")
+    except NoSource as error:
+        why = str(error)
+    except Exception as error:  # whatever the learner's text does by itself
+        why = f"by itself it does not load, {type(error).__name__}: {error}"
+    if loaded is not None and is_same_code(answer, loaded):  # else the answer itself has to pass, too
+        report = run_checks(exercise, loaded, url)
+        if report.passed:
+            return report, text, ""
+    report = run_checks(exercise, answer, url)
+    if report.passed and loaded is not None:
+        again = run_checks(exercise, loaded, url)
+        message = next((result.message for result in again.results if result.outcome == "failed"), "")
+        if not again.passed:
+            why = f"by itself, without the other cells, it does not pass. {message}"
+    return report, "" if why else text, why
 
 
 def is_untouched(exercise: Exercise, answer: Any) -> bool:
@@ -81,10 +149,10 @@ def is_untouched(exercise: Exercise, answer: Any) -> bool:
             return answer is ...
         code = re.sub(r"--[^\n]*", "", answer)
         return not code.strip() or bool(re.search(r"^\s*\.\.\.\s*$", code, re.MULTILINE))
-    if not inspect.isfunction(answer):
+    if not callable(answer):
         return answer is ...
     try:
-        (function,) = ast.parse(textwrap.dedent(inspect.getsource(answer))).body
+        (function,) = ast.parse(textwrap.dedent(inspect.getsource(plain(answer)))).body
     except (OSError, TypeError, ValueError, SyntaxError):
         return False
     return any(
@@ -106,10 +174,27 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     if diag.message_detail:
         lines.append(diag.message_detail)
     lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
+    if "cannot adapt type 'dict'" in str(error):
+        lines.append("A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.")
+    if isinstance(error, psycopg.errors.AmbiguousColumn):
+        lines.append(_ambiguous(diag))
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
+
+
+def _ambiguous(diag: Any) -> str:
+    """Return whose name it could be: a variable's, or that of several rows. PostgreSQL's DETAIL tells."""
+    if "PL/pgSQL variable" in (diag.message_detail or ""):
+        return (
+            "Inside a function that name is a variable too. Say whose column you mean: put the name, or short name, of "
+            "the table in front of it."
+        )
+    return (
+        "Several rows have a column of that name: with ON CONFLICT the row that is there and the row that was offered, "
+        "`excluded`. Say whose you mean: give the table a short name (AS s), and s.version is the row's that is there."
+    )
 
 
 def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
@@ -127,7 +212,10 @@ def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
         opening = re.search(rf"FUNCTION\s+{name}\b.*?\$\w*\$", text, re.IGNORECASE | re.DOTALL)
         if opening:
             number = text[: opening.end()].count("\n") + line - 1
-            if number < text.count("\n") + 1:
+            lines = text.splitlines()
+            if number < len(lines):
+                if lines[number].strip().upper() == "RETURN QUERY":  # what it returns is the learner's: quote that
+                    number = next((n for n in range(number, len(lines)) if "INSERT INTO" in lines[n].upper()), number)
                 return [_numbered(text, number)]
     return []
 
@@ -136,14 +224,29 @@ def _numbered(text: str, number: int) -> str:
     return f"line {number + 1}: {text.splitlines()[number]}"
 
 
-def _explain_exception(error: BaseException, answer: Any) -> str:
-    """Return what the learner's function raised, and in which of its lines."""
-    return "\n".join([f"Your function raised {type(error).__name__}: {error}", *_line_of(error, answer)])
+def _explained(error: BaseException, answer: Any) -> str:
+    """Return what a learner is told of an error, with the line of theirs in which it was raised."""
+    if isinstance(error, AssertionError):
+        return str(error) or "This check says no more."
+    if isinstance(error, psycopg.ProgrammingError) and "forbidden within a Transaction" in str(error):
+        said = (
+            "The caller is inside a transaction of its own, and your function would end it. Leave commit and rollback "
+            "to the caller."
+        )
+    elif isinstance(error, psycopg.Error):
+        return explain_sql_error(error, answer)
+    elif isinstance(error, Endless):
+        said = f"Your function had not ended after {LIMIT:.0f} seconds, and was stopped. Does a loop never end?"
+    elif isinstance(error, SystemExit):
+        said = "Your function ended the program (exit). It should return, or raise an error that its caller can catch."
+    else:
+        said = f"Your function raised {type(error).__name__}: {error}"
+    return "\n".join([said, *_line_of(error, answer)])
 
 
 def _line_of(error: BaseException, answer: Any) -> list[str]:
     """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
-    code = getattr(answer, "__code__", None)
+    code = getattr(plain(answer), "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if code and frame.filename == code.co_filename:
             return [f"line {frame.lineno} of the cell: {frame.line}"]

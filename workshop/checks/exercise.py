@@ -1,10 +1,11 @@
 """What an exercise is."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from .sandbox import Check
+Check = Callable[[Any], None]  # of the sandbox in which it meets an answer
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from .rooms import room_of
 
 OLDEST_VERSION = 15
 
-# A cell that got stuck ends in an error, and never keeps a neighbour waiting.
+# A cell that got stuck ends in an error, and never keeps a neighbour waiting. The rest is pinned so that what is shown,
+# and whether an answer is right, is the same whatever a server, a database, a role or the environment brings along.
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "5s",
@@ -109,6 +110,15 @@ class Database:
 
     def reset(self) -> None:
         """Empty the schema, or create it; close the connections but the first, and roll back what was left open."""
+        self.close_others()
+        name = sql.Identifier(self.schema)
+        with self.connection.transaction():
+            self.execute("SET LOCAL client_min_messages = warning")  # no word of what the cascade drops
+            self.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+            self.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+
+    def close_others(self) -> None:
+        """Close the connections but the first, and roll back what was left open."""
         for connection in self._connections[1:]:
             connection.close()
         del self._connections[1:]
@@ -117,11 +127,6 @@ class Database:
             self.connection = self.connect()
         self.connection.rollback()
         self.connection.autocommit = True
-        name = sql.Identifier(self.schema)
-        with self.connection.transaction():
-            self.execute("SET LOCAL client_min_messages = warning")  # no word of what the cascade drops
-            self.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
-            self.execute(sql.SQL("CREATE SCHEMA {}").format(name))
 
     def close(self) -> None:
         """Close the connections; transactions that were left open are rolled back."""
@@ -281,7 +286,7 @@ def drop_abandoned_sandboxes(database: Database) -> None:
     """Drop the schemas that no open connection is named after any more: of checks whose kernel was killed, and of
     notebooks that were graded (with what a library made beside them)."""
     rooms = database.execute(
-        "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(eventsourcing_)?check_'"
+        "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(eventsourcing_|reference_)?check_'"
         " AND pg_get_userbyid(nspowner) = current_user AND NOT EXISTS"
         " (SELECT FROM pg_stat_activity WHERE application_name = substring(nspname FROM 'check_.*'))"
     )

@@ -9,8 +9,12 @@ from psycopg.types.json import Jsonb
 
 from eventstore import WrongExpectedVersion
 
+from ..arranged import FIRST_MOMENT, append, many, moment, put
 from ..exercise import Exercise
-from ..sandbox import Sandbox, own_sandbox
+from ..looks import looks
+from ..sandbox import Sandbox, own_sandbox, tell
+from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
+from ..stage import Stage
 
 WRONG_EXPECTED_VERSION = "ES001"
 TABLES = ("10_streams.sql", "20_events.sql", "30_facts_stay.sql")
@@ -24,13 +28,6 @@ APPENDING = (
     "80_subscriptions.sql",
     "82_notify_subscribers.sql",
 )
-
-
-def stream(sandbox: Sandbox, stream_id: str = "account-1") -> list[tuple[int, str]]:
-    """Return the versions and types of a stream's events."""
-    return sandbox.execute(
-        "SELECT version, type FROM events WHERE stream_id = %s ORDER BY version", (stream_id,)
-    ).fetchall()
 
 
 def stream_version(sandbox: Sandbox, stream_id: str = "account-1") -> int | None:
@@ -50,8 +47,8 @@ def append_event(stream_id: str, type: str, expected: int | str | None = "left o
 def the_first_event_is_version_1(sandbox: Sandbox) -> None:
     """The first event of a stream is version 1"""
     returned = sandbox.value(append_event("account-1", "AccountOpened"))
-    assert stream(sandbox) == [(1, "AccountOpened")], (
-        f"After one append, account-1 should hold AccountOpened as version 1. It holds {stream(sandbox) or 'nothing'}."
+    assert sandbox.stream() == [(1, "AccountOpened")], (
+        f"After one append, account-1 should hold AccountOpened as version 1. It holds {sandbox.stream() or 'nothing'}."
     )
     assert returned == 1, f"The function should return the event's version, 1. It returned {returned!r}."
     data = sandbox.value("SELECT data ->> 'amount' FROM events")
@@ -63,7 +60,7 @@ def the_first_event_is_version_1(sandbox: Sandbox) -> None:
 def versions_have_no_gap(sandbox: Sandbox) -> None:
     """The next ones follow without a gap"""
     returned = [sandbox.value(append_event("account-1", type)) for type in ("AccountOpened", "DepositRecorded", "X")]
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3], f"Three appends should give the versions 1, 2, 3. They gave {versions}."
     assert returned == [1, 2, 3], f"The three calls should return 1, 2, 3. They returned {returned}."
 
@@ -74,7 +71,7 @@ def streams_do_not_mix(sandbox: Sandbox) -> None:
     sandbox.execute(append_event("account-2", "AccountOpened"))
     sandbox.execute(append_event("account-1", "DepositRecorded"))
     for stream_id, versions in (("account-1", [1, 2]), ("account-2", [1])):
-        found = [version for version, _ in stream(sandbox, stream_id)]
+        found = [version for version, _ in sandbox.stream(stream_id)]
         assert found == versions, (
             f"{stream_id} should hold the versions {versions}, it holds {found}. "
             "Does an UPDATE or a SELECT lack its `WHERE ... stream_id`?"
@@ -104,7 +101,7 @@ def a_second_writer_waits_its_turn(sandbox: Sandbox) -> None:
         "... RETURNING."
     )
     assert not isinstance(outcome, psycopg.Error), f"Of two writers at once, the second one failed: {outcome}"
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3], f"Two writers at once left the versions {versions}; they should be [1, 2, 3]."
 
 
@@ -119,7 +116,7 @@ def a_new_stream_has_room_for_two(sandbox: Sandbox) -> None:
         f"{outcome.diag.message_primary}. "
         "Neither saw a row, so both inserted one. ON CONFLICT (id) DO UPDATE covers both cases in one statement."
     )
-    versions = [version for version, _ in stream(sandbox)]
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2], f"Two first appends at once left the versions {versions}; they should be [1, 2]."
 
 
@@ -171,7 +168,7 @@ def a_right_expectation_appends(sandbox: Sandbox) -> None:
             f"{error.diag.message_primary}. "
             "Compare with the version before this append: that is one less than the version the event gets."
         )
-    assert len(stream(sandbox)) == 3, f"Three appends left {len(stream(sandbox))} events."
+    assert len(sandbox.stream()) == 3, f"Three appends left {len(sandbox.stream())} events."
 
 
 def a_wrong_expectation_raises(sandbox: Sandbox) -> None:
@@ -219,7 +216,7 @@ def no_expectation_is_fine(sandbox: Sandbox) -> None:
         "In SQL `actual <> NULL` is neither true nor false; `IS DISTINCT FROM` treats NULL as a value, which is not "
         "what you want here."
     )
-    assert len(stream(sandbox)) == 2, f"Two appends left {len(stream(sandbox))} events."
+    assert len(sandbox.stream()) == 2, f"Two appends left {len(sandbox.stream())} events."
 
 
 @own_sandbox
@@ -228,7 +225,7 @@ def one_of_two_wins(sandbox: Sandbox) -> None:
     sandbox.execute(append_event("account-1", "AccountOpened", 0))
     first, second = append_event("account-1", "CashWithdrawn", 1), append_event("account-1", "CashWithdrawn", 1)
     outcome = sandbox.while_open(first, second)
-    assert isinstance(outcome, psycopg.Error) and len(stream(sandbox)) == 2, (
+    assert isinstance(outcome, psycopg.Error) and len(sandbox.stream()) == 2, (
         "Two writers expected version 1, and both got in. The second one compared while the first was still open, saw "
         "version 1, and then waited for the lock. First lock, then look: compare what the locked row says."
     )
@@ -274,12 +271,6 @@ def append_batch(
     return rows[0]
 
 
-def as_sql(events: list[dict], expected: int | None = None, stream_id: str = "account-1") -> str:
-    """Return an append as one SQL text."""
-    number = "NULL" if expected is None else expected
-    return f"SELECT version, position FROM append_to_stream('{stream_id}', {number}, '{json.dumps(events)}')"
-
-
 THREE = [event("AccountOpened", n=1), event("DepositRecorded", n=2), event("CashWithdrawn", n=3)]
 
 
@@ -287,7 +278,10 @@ def a_batch_keeps_its_order(sandbox: Sandbox) -> None:
     """A batch is stored in its order"""
     append_batch(sandbox, THREE)
     expected = [(1, "AccountOpened"), (2, "DepositRecorded"), (3, "CashWithdrawn")]
-    assert stream(sandbox) == expected, f"A batch of three should be stored as {expected}. It is {stream(sandbox)}."
+    assert sandbox.stream()[0][1] != '"AccountOpened"', (
+        "The types are stored with quotation marks around them: `->` gives JSON, and `->>` gives text, event ->> 'type'."
+    )
+    assert sandbox.stream() == expected, f"A batch of three should be stored as {expected}. It is {sandbox.stream()}."
     data = sandbox.values("SELECT data ->> 'n' FROM events ORDER BY version")
     assert data == ["1", "2", "3"], (
         f"Each event should carry its own data; in the order of the versions they are {data}."
@@ -301,8 +295,13 @@ def a_batch_moves_the_stream_by_its_size(sandbox: Sandbox) -> None:
         f"After a batch of three, the stream's row says version {stream_version(sandbox)}. "
         "It moves by the number of events, not by one."
     )
-    append_batch(sandbox, THREE)
-    versions = [version for version, _ in stream(sandbox)]
+    again = (
+        "account-1 holds the versions 1, 2 and 3, and a second batch of three was refused: {error}. The place of an event is "
+        "`actual + n`, behind what the stream holds already."
+    )
+    with tell({psycopg.errors.UniqueViolation: again}):
+        append_batch(sandbox, THREE)
+    versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3, 4, 5, 6], (
         f"Two batches of three should give the versions 1 to 6. They gave {versions}."
     )
@@ -312,10 +311,10 @@ def a_batch_is_all_or_nothing(sandbox: Sandbox) -> None:
     """A batch is stored whole or not at all"""
     append_batch(sandbox, [event("AccountOpened")])
     broken = [event("DepositRecorded"), event("DepositRecorded"), {"data": {}}]  # the third has no type
-    error = sandbox.refused(as_sql(broken))
+    error = sandbox.refused(append("account-1", *broken))
     assert error is not None, "The third event of a batch had no type, and the call reported success."
-    assert stream(sandbox) == [(1, "AccountOpened")] and stream_version(sandbox) == 1, (
-        f"The third event of a batch could not be stored. The stream should be as before; it holds {stream(sandbox)} and "
+    assert sandbox.stream() == [(1, "AccountOpened")] and stream_version(sandbox) == 1, (
+        f"The third event of a batch could not be stored. The stream should be as before; it holds {sandbox.stream()} and "
         f"its row says version {stream_version(sandbox)}. Let the error through: it undoes all that the function did."
     )
 
@@ -328,6 +327,11 @@ def it_returns_where_the_batch_ended(sandbox: Sandbox) -> None:
     last = sandbox.execute(
         "SELECT version, position FROM events WHERE stream_id = 'account-1' AND version = 4"
     ).fetchone()
+    positions = sandbox.values("SELECT position FROM events WHERE stream_id = 'account-1' ORDER BY version")
+    assert positions == sorted(positions), (
+        f"In the order of their versions, the events have the positions {positions}. Positions are drawn in the order in which "
+        "the rows are inserted, and the log is read by them: ORDER BY n."
+    )
     assert returned == last, (
         f"After a batch of three, the last event has version and position {last}. The function returned {returned}."
     )
@@ -346,8 +350,8 @@ def a_batch_happens_at_one_moment(sandbox: Sandbox) -> None:
     late = sandbox.database.connect()
     with late.transaction():
         late.execute("SELECT now()")
-        sandbox.execute(as_sql(THREE))
-        late.execute(as_sql(THREE))
+        sandbox.execute(append("account-1", *THREE))
+        late.execute(append("account-1", *THREE))
     moments = sandbox.values("SELECT recorded_at FROM events ORDER BY version")
     assert moments == sorted(moments), (
         "An event is recorded as older than the one before it. The moment is `stamp`, read under the lock, not now()."
@@ -364,7 +368,7 @@ def an_id_is_kept(sandbox: Sandbox) -> None:
     append_batch(sandbox, [event("AccountOpened", given), event("DepositRecorded")])
     ids = sandbox.values("SELECT id FROM events ORDER BY version")
     assert ids[0] == UUID(given), f"The first event brought the id {given}; it was stored as {ids[0]}."
-    error = sandbox.refused(as_sql([event("AccountOpened", given)]))
+    error = sandbox.refused(append("account-1", event("AccountOpened", given)))
     assert error is not None, (
         f"The id {given} came a second time, and the call reported success. The event is not stored, and the stream's "
         f"row says version {stream_version(sandbox)} all the same: a gap. Let the error through, no ON CONFLICT DO NOTHING."
@@ -374,22 +378,24 @@ def an_id_is_kept(sandbox: Sandbox) -> None:
 @own_sandbox
 def a_batch_keeps_its_expectation(sandbox: Sandbox) -> None:
     """The expected version is still checked, after the lock"""
-    error = sandbox.refused(as_sql(THREE, expected=0)) or sandbox.refused(as_sql(THREE, expected=3))
+    error = sandbox.refused(append("account-1", *THREE, expected=0)) or sandbox.refused(
+        append("account-1", *THREE, expected=3)
+    )
     assert error is None, (
         f"The stream was at the expected version, and the batch was refused: {error.diag.message_primary}. "
         "`actual` is the version before the batch: the row's new version, less the number of events."
     )
-    error = sandbox.refused(as_sql([event("AccountOpened")], expected=-1, stream_id="account-2"))
+    error = sandbox.refused(append("account-2", "AccountOpened", expected=-1))
     assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
         "An expected version of -1 means a stream that exists. account-2 does not, and the append was not refused with "
         "ES001."
     )
-    error = sandbox.refused(as_sql(THREE, expected=3))
+    error = sandbox.refused(append("account-1", *THREE, expected=3))
     assert error is not None and error.sqlstate == WRONG_EXPECTED_VERSION, (
         "account-1 was at version 6, the writer expected 3, and the append was not refused with ES001. "
         "`actual` is the version before the batch: the row's new version, less the number of events."
     )
-    outcome = sandbox.while_open(as_sql(THREE, expected=6), as_sql(THREE, expected=6))
+    outcome = sandbox.while_open(append("account-1", *THREE, expected=6), append("account-1", *THREE, expected=6))
     assert isinstance(outcome, psycopg.Error), (
         "Two writers expected version 6, and both got in. First lock, then look: compare what the locked row says."
     )
@@ -439,8 +445,8 @@ def a_retry_stores_nothing(sandbox: Sandbox) -> None:
     append_batch(sandbox, [event("AccountOpened")], expected=0)
     append_batch(sandbox, TWO, expected=1)
     _attempt(sandbox, TWO, expected=1)
-    assert len(stream(sandbox)) == 3, (
-        f"After one event, two events, and the two again, there are {len(stream(sandbox))}."
+    assert len(sandbox.stream()) == 3, (
+        f"After one event, two events, and the two again, there are {len(sandbox.stream())}."
     )
     assert stream_version(sandbox) == 3, (
         f"The retry stored nothing, and yet the stream's row moved from version 3 to {stream_version(sandbox)}. "
@@ -450,7 +456,7 @@ def a_retry_stores_nothing(sandbox: Sandbox) -> None:
         f"A retry in account-1 moved account-2 from version 1 to {stream_version(sandbox, 'account-2')}. "
         "Your UPDATE changes each row of streams: WHERE id = append_to_stream.stream_id."
     )
-    error = sandbox.refused(as_sql([event("AccountClosed")], expected=3))
+    error = sandbox.refused(append("account-1", "AccountClosed", expected=3))
     assert error is None, f"After a retry, the next append was refused: {error}"
 
 
@@ -527,14 +533,9 @@ def changed_events_are_no_retry(sandbox: Sandbox) -> None:
 
 
 def _fill_three_streams(sandbox: Sandbox) -> None:
-    for number in range(1, 6):
+    for version in (5, 4, 3, 2, 1):  # the last is stored first, so that the order of the table is not that of a stream
         for stream_id in ("account-1", "account-2", "account-10"):
-            sandbox.execute(
-                "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-                " VALUES (%s, %s, gen_random_uuid(), %s, '{}', '{}', %s)",
-                # the higher versions go in first, so that the order of the table is not the order of the stream
-                (stream_id, 6 - number, f"E{6 - number}", f"2026-03-0{6 - number} 12:00:00+00"),
-            )
+            sandbox.put(stream_id, f"E{version}", first=version)
 
 
 def _versions(sandbox: Sandbox, arguments: str) -> list[int]:
@@ -560,10 +561,8 @@ def a_stream_is_read_whole(sandbox: Sandbox) -> None:
 def a_stream_is_read_in_order(sandbox: Sandbox) -> None:
     """Its events come in the order of their versions"""
     # The last one is stored first, all have one moment, and no index is there to bring them in order by accident.
-    sandbox.execute(
-        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at) SELECT 'account-1', 6 - n,"
-        " gen_random_uuid(), 'X', '{}', '{}', '2026-03-01 12:00:00+00' FROM generate_series(1, 5) AS n"
-    )
+    for version in (5, 4, 3, 2, 1):
+        sandbox.put("account-1", "X", first=version, at=lambda _: FIRST_MOMENT)
     sandbox.execute("SET LOCAL enable_indexscan = off")
     found = _versions(sandbox, "'account-1'")
     assert found == [1, 2, 3, 4, 5], (
@@ -591,9 +590,9 @@ def moments_work_alike(sandbox: Sandbox) -> None:
     """Moments are a range too"""
     _fill_three_streams(sandbox)
     for arguments, expected in (
-        ("'account-1', until => '2026-03-03 12:00:00+00'", [1, 2, 3]),
-        ("'account-1', since => '2026-03-03 12:00:00+00'", [3, 4, 5]),
-        ("'account-1', since => '2026-03-02 00:00:00+00', until => '2026-03-04 00:00:00+00'", [2, 3]),
+        ("'account-1', until => '2025-03-03 12:00:00+00'", [1, 2, 3]),
+        ("'account-1', since => '2025-03-03 12:00:00+00'", [3, 4, 5]),
+        ("'account-1', since => '2025-03-02 00:00:00+00', until => '2025-03-04 00:00:00+00'", [2, 3]),
     ):
         found = _versions(sandbox, arguments)
         assert found == expected, (
@@ -623,9 +622,9 @@ def python_appends(sandbox: Sandbox) -> None:
         "append closed the connection, and it is the caller's. In psycopg 3 `with connection:` closes it at its end."
     )
     # Seen from another connection, as every other program would.
-    assert stream(sandbox) == [(1, "AccountOpened"), (2, "DepositRecorded")], (
+    assert sandbox.stream() == [(1, "AccountOpened"), (2, "DepositRecorded")], (
         f"After append(connection, 'account-1', [AccountOpened, DepositRecorded], 0) the stream holds "
-        f"{stream(sandbox) or 'nothing'}."
+        f"{sandbox.stream() or 'nothing'}."
     )
     assert returned == 2, f"append should return the version of the last event, 2. It returned {returned!r}."
     returned = sandbox.answer(connection, "account-1", _new("CashWithdrawn"), None)
@@ -641,7 +640,7 @@ def python_appends(sandbox: Sandbox) -> None:
             f"The stream {name} broke your SQL: {error.diag.message_primary}. Whoever may choose a stream's id could run "
             "SQL of their own: put %s in the statement, and pass the values beside it."
         ) from None
-    assert len(stream(sandbox, name)) == 1, f"One event was appended to {name}, and it is not there."
+    assert len(sandbox.stream(name)) == 1, f"One event was appended to {name}, and it is not there."
 
 
 @own_sandbox
@@ -669,7 +668,7 @@ def python_lets_the_database_compare(sandbox: Sandbox) -> None:
     """A race that Python cannot see is lost too"""
     sandbox.answer(sandbox.database.connection, "account-1", _new("AccountOpened"), 0)
     outcome = sandbox.while_open(
-        as_sql(_new("CashWithdrawn"), expected=1),
+        append("account-1", "CashWithdrawn", expected=1),
         lambda connection: sandbox.answer(connection, "account-1", _new("CashWithdrawn"), 1),
     )
     assert isinstance(outcome, WrongExpectedVersion), (
@@ -710,6 +709,11 @@ def python_lets_other_errors_through(sandbox: Sandbox) -> None:
         ) from None
     except psycopg.errors.NotNullViolation:
         return
+    except Exception as error:
+        raise AssertionError(
+            f"An event without a type was refused by the database (NotNullViolation), and append raised {type(error).__name__} "
+            "instead. A caller wants to see what the database said: let every other error through as it is, a bare `raise`."
+        ) from error
     raise AssertionError(f"An event without a type was refused by the database, and append returned {returned!r}.")
 
 
@@ -719,14 +723,14 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
     connection = sandbox.database.connect(autocommit=False)
     sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
     connection.rollback()
-    assert stream(sandbox) == [], (
+    assert sandbox.stream() == [], (
         "The caller appended inside a transaction, rolled it back, and the event is there all the same. "
         "append must not commit: on an autocommit connection its one statement is a transaction already."
     )
     connection = sandbox.database.connect(autocommit=False)
     sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
     connection.commit()
-    assert len(stream(sandbox)) == 1, "The caller committed, and the event is not there. Does append roll back?"
+    assert len(sandbox.stream()) == 1, "The caller committed, and the event is not there. Does append roll back?"
     connection = sandbox.database.connect()
     try:
         with connection.transaction():
@@ -741,6 +745,243 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
             f"In a caller's transaction a lost race ended with: {error}. Is there a commit or rollback in append? The "
             "caller may have done more in this transaction: only they know whether to go on."
         ) from None
+
+
+# What `looks` plays: 02.3
+
+
+def _appends(*batches: tuple[Any, ...]) -> tuple[tuple[str], ...]:
+    """Return arguments of append_to_stream: of each batch the stream, the expected version, the events, the metadata."""
+    return tuple(
+        (
+            ", ".join(
+                [
+                    f"'{stream_id}'",
+                    "NULL" if expected is None else str(expected),
+                    events if isinstance(events, str) else f"'{json.dumps(events)}'",
+                    *(f"'{json.dumps(it)}'" for it in metadata),
+                ]
+            ),
+        )
+        for stream_id, expected, events, *metadata in batches
+    )
+
+
+_TWELVE = [event(f"E{number}", n=number) for number in range(1, 13)]
+_ODD = (
+    [{"type": "X"}],
+    [{"type": "X", "data": [1, "2"]}],
+    [{"type": "X", "data": "a text"}],
+    [{"type": None, "data": {}}],
+    [{"type": 7, "data": {}}],
+    [{"type": "", "data": {"amount": "0.10", "of": {"deep": [1.50, None, True]}}}],
+    [{"type": "X", "data": {}, "id": "no id"}],
+    [{"type": "X", "data": {}, "id": None}],
+    [{"type": "X", "data": {}, "metadata": {"user": "eve"}, "version": 9, "recorded_at": "2000-01-01"}],
+    [event("X", "11111111-1111-1111-1111-111111111111"), event("Y", "11111111-1111-1111-1111-111111111111")],
+    [event("X", "11111111-1111-1111-1111-111111111111"), event("Y", "22222222-2222-2222-2222-222222222222")],
+    [event("X", str(UUID("c4d6fa155f52c86a1a18ce01210818d9")))],
+    ["a text"],
+    [],
+)
+
+
+def _run_append(_: object, stage: Stage, arguments: str) -> Any:
+    """Append; return the rows, with the event at each position: its number depends on what others have drawn."""
+    rows = stage.connection.execute(f"SELECT * FROM append_to_stream({arguments})".encode()).fetchall()
+    of_event = "SELECT stream_id, version FROM events WHERE position = %s"
+    return [(version, stage.connection.execute(of_event, (at,)).fetchone(), *more) for version, at, *more in rows]
+
+
+APPEND_TO_STREAM = SqlCall("append_to_stream({})", _run_append)
+_STREAMS = (
+    put("account-1", "AccountOpened", "DepositRecorded", row=True)
+    + put("account-2", *["X"] * 9, row=True)
+    + put("future-1", "X", at=lambda _: "2999-01-01 00:00:00+00", row=True)
+)
+OF_BATCHES = Advice(
+    "It returns one row: the version and the position of the batch's last event, and repeated, which is false. And what is "
+    "missing is refused: no type or data is made up.",
+    "Each element of new_events becomes one row: its place is actual + n, its type a text, event ->> 'type', its data JSON, "
+    "event -> 'data', as it is; then the metadata, and the one stamp.",
+    "Nothing that goes wrong is caught here: an error undoes all that the function did.",
+)
+BATCHES = (
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 is at version 2, account-2 at version 9, future-1 at version 1, recorded in the year 2999",
+        before=_STREAMS,
+        given=_appends(
+            *(("account-1", expected, THREE) for expected in (None, 2, 1, 0, 3, -1, -2, 2**31, 5 * 10**9)),
+            *(("account-3", expected, THREE) for expected in (None, 0, 1, -1)),
+            *(("account-2", 9, _TWELVE[:length]) for length in (1, 2, 3, 12)),
+            ("future-1", 1, THREE),
+            *((stream_id, None, THREE) for stream_id in ("a", "account_1", "Account-1", "x" * 255, "x" * 256, "")),
+            *(("account-1", 2, THREE, metadata) for metadata in ({"user": "alice"}, [], None, {"n": [1.50]})),
+            *(("account-1", 2, odd, {"user": "alice"}) for odd in _ODD),
+            ("account-1", 2, "'{}'"),
+        ),
+        advice=OF_BATCHES,
+    ),
+    *(
+        Scene(
+            call=APPEND_TO_STREAM,
+            story="account-1 is at version 2, and there is no account-3",
+            before=_STREAMS,
+            given=given,
+            somebody=tuple(
+                Somebody(f"appended an event to {other}", append(other, "CashWithdrawn"))
+                for other in ((stream_id, "account-2") if "NULL" in given[0] else (stream_id,))
+            ),
+            stranger=Somebody("appends to account-2", append("account-2", "X")),
+            breaks="NULL" in given[0],
+            advice=OF_BATCHES,
+        )
+        for stream_id, given in zip(
+            ("account-1", "account-1", "account-3"),
+            _appends(("account-1", None, THREE), ("account-1", 2, THREE), ("account-3", 0, THREE)),
+            strict=True,
+        )
+    ),
+)
+
+# What `looks` plays: 02.5
+
+# Positions, moments and the order in the table are another order than the versions; two events share a moment, one is ahead
+# of the clock, one beyond what an integer holds. Ids differ by a letter, or are patterns.
+_VERSIONS = (11, 3, 12, 1, 9, 2, 10, 4, 8, 5)
+_SAME_MOMENT = {4: 3, 10: 9}
+_FILLED = "".join(
+    put(
+        stream_id,
+        f"E{version}",
+        first=version,
+        at=lambda version: moment(_SAME_MOMENT.get(version, version)),
+        position=lambda version: 1000 - 7 * version,
+    )
+    for version in _VERSIONS
+    for stream_id in ("account-1", "Account-1", "account-10", "account_1", "account%", "b")
+) + (
+    put("account-1", "Far", first=2**31, at=lambda _: "2999-01-01 00:00:00+00")
+    + put("account-1", "Farther", first=2**32 + 1, at=lambda _: "2999-01-01 00:00:00+00")
+    + "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off;"
+)
+_VERSION_RANGES = (
+    "1",
+    "3",
+    "9",
+    "10",
+    "13",
+    "0",
+    "4, 9",
+    "9, 10",
+    "5, 5",
+    "6, 7",
+    "10, 3",
+    "1, 0",
+    f"1, {2**31}",
+    f"{2**32}",
+)
+_MOMENTS = (
+    "2025-03-03 12:00:00+00",
+    "2025-03-03 17:45:00+05:45",
+    "2025-03-09 12:00:00.000001+00",
+    "2025-03-09 11:59:59.999999+00",
+)
+READ_STREAM = Advice(
+    "The WHERE has one condition for the whole id, and one for each end: where that is left out there is no limit, which is "
+    "not the same as now(), for an event can be ahead of the clock. And ORDER BY the number in version."
+)
+READS = (
+    Cases(
+        call=SqlCall("SELECT version FROM read_stream({})"),
+        story="account-1 holds the versions 1 to 12 but 6 and 7, and two far beyond",
+        before=_FILLED,
+        given=(
+            *((f"'{id}'",) for id in ("account-1", "Account-1", "account_1", "account%", "b", "%", "a", "")),
+            *((f"'account-1', {versions}",) for versions in _VERSION_RANGES),
+            *((f"'account-1', {end} => '{at}'",) for end in ("since", "until") for at in _MOMENTS),
+            *((f"'account-1', since => '{_MOMENTS[0]}', until => '{at}'",) for at in (*_MOMENTS[1:], "2025-03-01")),
+            (f"'account-1', 4, 11, until => '{_MOMENTS[2]}'",),
+            (f"'account-1', 9, since => '{_MOMENTS[0]}', until => '{_MOMENTS[2]}'",),
+            (f"'account-1', 1, 9, '{_MOMENTS[3]}', '{_MOMENTS[2]}'",),
+            ("'account-1', from_version => 3, to_version => NULL, since => NULL, until => NULL",),
+            ("'account-1', until => now()",),
+            ("'account-1', until => 'infinity', since => '-infinity'",),
+        ),
+        advice=READ_STREAM,
+    ),
+    Cases(
+        call=SqlCall("SELECT * FROM read_stream({})"),
+        story="account-1 holds the versions 1 to 12 but 6 and 7",
+        before=_FILLED,
+        given=(("'account-1', 3, 5",), ("'b', 11",)),
+        advice=Advice("Each row is the event as it is stored, all of its columns."),
+    ),
+    Cases(
+        call=SqlCall("SELECT count(*) FROM read_stream({})"),
+        story="The stream `long` holds 1100 events",
+        before=many("long", 1100),
+        given=(("'long'",), ("'long', 51",)),
+        advice=Advice("A long stream is read whole, too: no LIMIT."),
+    ),
+)
+
+# What `looks` plays: 02.6
+
+APPEND = Call("append(connection, {})", lambda append, stage, *given: append(stage.connection, *given))
+ONE_EVENT = put("account-1", "AccountOpened", row=True)
+BATCH = [event("DepositRecorded", amount="5.00"), event("CashWithdrawn", amount="5.00")]
+OF_APPEND = Advice(
+    "The version to return, and the error to raise, are in what append_to_stream answers to this very call.",
+    "One call of append_to_stream stores the whole batch, at one moment, or nothing of it.",
+    "append sends one statement, and every error but ES001 gets through as it is. Whether and when it is committed is the "
+    "caller's business.",
+)
+APPENDS = (
+    Cases(
+        call=APPEND,
+        story="account-1 holds one event, account-2 twelve",
+        before=ONE_EVENT + put("account-2", *["X"] * 12, row=True),
+        given=(
+            ("account-1", [event("DepositRecorded")]),
+            ("account-1", BATCH, 1),
+            ("account-1", BATCH, 0),
+            ("account-1", BATCH, None),
+            ("account-1", BATCH, -1),
+            ("account-2", BATCH, 12),
+            ("account-2", BATCH, 9),
+            ("account-3", BATCH, 0),
+            ("account-3", BATCH, -1),
+            ("account-3", [event("X", metadata=None)] * 11, None),
+            ("account-1", [], None),
+            ("account-1", [event("X"), {"data": {}}], None),
+            ("a", [event("X")], 0),
+            ("account_1%", [event("X")], None),
+            ("x" * 255, [event("X")], 0),
+            ("x" * 256, [event("X")], 0),
+            ("", [event("X")], 0),
+        ),
+        advice=OF_APPEND,
+    ),
+    Scene(
+        call=APPEND,
+        story="account-1 holds one event",
+        before=ONE_EVENT,
+        given=("account-1", BATCH, None),
+        somebody=(Somebody("appended an event to account-1", append("account-1", "CashWithdrawn")),),
+        stranger=Somebody("appends to account-2", append("account-2", "AccountOpened")),
+        advice=OF_APPEND,
+    ),
+    Scene(
+        call=APPEND,
+        story="account-1 holds one event",
+        before=ONE_EVENT,
+        given=("account-1", BATCH, 1),
+        somebody=(Somebody("appended an event to account-1", append("account-1", "CashWithdrawn")),),
+        advice=OF_APPEND,
+    ),
+)
 
 
 EXERCISES = (
@@ -816,6 +1057,7 @@ EXERCISES = (
             both_ends_are_included,
             moments_work_alike,
             no_stream_no_events,
+            *looks(*READS),
         ),
         hints=(
             "One SELECT from events. Start with the stream and the order, run the check, then add one range after the "
@@ -844,6 +1086,7 @@ EXERCISES = (
             metadata_goes_with_each_event,
             a_batch_happens_at_one_moment,
             an_id_is_kept,
+            *looks(*BATCHES),
         ),
         hints=(
             "Lock and look are given. What is left is one INSERT whose SELECT makes a row of each element of the array.",
@@ -906,6 +1149,7 @@ EXERCISES = (
             python_error_carries_its_values,
             python_lets_other_errors_through,
             python_leaves_the_transaction_to_its_caller,
+            *looks(*APPENDS),
         ),
         hints=(
             "Run the statement and return the version from its row. Then put `try` around it.",

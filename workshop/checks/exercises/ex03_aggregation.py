@@ -7,14 +7,17 @@ from decimal import Decimal, InvalidOperation
 from types import SimpleNamespace
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
 from eventstore import EventStore
 
 from ... import bank
+from ...bank import examples
+from ...bank.examples import deposited, withdrawn
+from ...bank.examples import opened as opened_account
 from ..exercise import Exercise
 from ..given import core_schema
-from ..sandbox import Sandbox
+from ..looks import looks
+from ..sandbox import Sandbox, tell
+from ..scene import Advice, Call, Cases
 
 # 03.1 evolve
 
@@ -31,7 +34,7 @@ class AddressChanged:
 
 def given(sandbox: Sandbox) -> SimpleNamespace:
     """Return the classes of the learner's own cell: their `match` fits these, and no others of the same names."""
-    cell = getattr(sandbox.answer, "__globals__", {})
+    cell = sandbox.answer.cell
     missing = [name for name in CLASSES if name not in cell]
     assert not missing, (
         f"The cell defines no {' and no '.join(missing)}. The classes above `evolve` are given: put them back."
@@ -43,13 +46,16 @@ def after(sandbox: Sandbox, account: Any, *events: object) -> Any:
     """Return what the learner's function makes of an account and events, one after the other."""
     for event in events:
         before = account
-        try:
+        changes_it = (
+            f"For {event} your function tried to change the account itself: {{error}}. Return a new one: "
+            "`replace(account, ...)`."
+        )
+        the_first_field = (
+            f"For {event} your function raised {{error}}. `case {type(event).__name__}(amount)` picks the first field, which "
+            "is account_id: pick it by its name, `amount=amount`. And money is a Decimal, from Decimal(0) on."
+        )
+        with tell({FrozenInstanceError: changes_it, TypeError: the_first_field}):
             account = sandbox.answer(account, event)
-        except FrozenInstanceError as error:
-            raise AssertionError(
-                f"For {event} your function tried to change the account itself: {error}. "
-                "Return a new one: `replace(account, ...)`."
-            ) from None
         assert account is not None, f"For {event} your function returned None. Each case needs a `return`."
         assert isinstance(account, type(before)), (
             f"For {event} your function returned {account!r}. It should return a BankAccount."
@@ -144,7 +150,10 @@ def other_events_change_nothing(sandbox: Sandbox) -> None:
         f"Your function met an event that it does not know, {event}, and returned None. The account is as it was: "
         "`case _: return account`."
     )
-    assert account == before, f"An event that it does not know, {event}, should change nothing. It gave {account}."
+    assert account == before, (
+        f"An event that it does not know, {event}, should change nothing. It gave {account}. Is there a case that matches "
+        "everything? `case AccountClosed:` without brackets does, for that is a new name: `case AccountClosed():`."
+    )
 
 
 def the_old_account_stays(sandbox: Sandbox) -> None:
@@ -214,16 +223,32 @@ def money_stays_exact(sandbox: Sandbox) -> None:
     )
 
 
+FOLDS = Cases(
+    call=Call("evolve({})", lambda evolve, stage, account, event: evolve(account, event), own_classes=True),
+    given=tuple(
+        (account, event)
+        for account in examples.ACCOUNTS
+        for event in (
+            *(opened_account(id, currency) for id, currency in (("account-1", "PLN"), ("account-2", "EUR"), ("a", ""))),
+            *(deposited(amount, account.account_id, "cashier-7") for amount in examples.AMOUNTS),
+            *(withdrawn(amount, "account-1") for amount in examples.AMOUNTS),
+            examples.closed(),
+            examples.employed(),
+            AddressChanged("account-1", "12 Long Street"),
+            None,
+        )
+    ),
+    in_database=False,
+    advice=Advice(
+        "An event has happened, whatever the account looks like and the amount is: evolve does not judge. It sets the fields "
+        "that this event is about, and keeps the others."
+    ),
+)
+
+
 # 03.2 aggregate_stream
 
-OPENED = bank.AccountOpened("account-1", "PLN")
-PAID_IN = bank.DepositRecorded("account-1", Decimal("100.00"), "cashier-7")
-WITHDRAWN = bank.CashWithdrawn("account-1", Decimal("30.00"), "cashier-7")
-
-
-def store_of(sandbox: Sandbox, kind: type[EventStore] = EventStore) -> EventStore:
-    """Return a store on the sandbox's own connection, so that what it stores is rolled back."""
-    return kind(sandbox.database.connection, bank.event_types())
+OPENED, PAID_IN, WITHDRAWN = opened_account(), deposited(100), withdrawn(30)
 
 
 def aggregated(
@@ -248,7 +273,7 @@ def collect(events: tuple, event: object) -> tuple:
 
 def the_events_are_folded(sandbox: Sandbox) -> None:
     """The events are folded into a state"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     account, _ = aggregated(sandbox, store)
     assert account != bank.BankAccount(), (
@@ -266,7 +291,7 @@ def the_events_are_folded(sandbox: Sandbox) -> None:
 
 def each_event_once_in_order(sandbox: Sandbox) -> None:
     """Each event is folded once, in the order of the stream"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     events, _ = aggregated(sandbox, store, initial=(), evolve=collect)
     names = [type(event).__name__ for event in events]
@@ -276,7 +301,7 @@ def each_event_once_in_order(sandbox: Sandbox) -> None:
 
 def it_begins_from_the_initial_state(sandbox: Sandbox) -> None:
     """It begins from the state that it is given"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-1", [PAID_IN])
     initial = bank.BankAccount("account-1", "EUR", Decimal("5.00"), "open")
     account, _ = aggregated(sandbox, store, initial=initial)
@@ -287,7 +312,7 @@ def it_begins_from_the_initial_state(sandbox: Sandbox) -> None:
 
 def no_events_version_0(sandbox: Sandbox) -> None:
     """No events: the initial state, at version 0"""
-    account, version = aggregated(sandbox, store_of(sandbox), "account-404")
+    account, version = aggregated(sandbox, sandbox.store(), "account-404")
     assert account == bank.BankAccount(), (
         f"A stream without events should give the initial state, {bank.BankAccount()}. It gave {account}."
     )
@@ -298,7 +323,7 @@ def no_events_version_0(sandbox: Sandbox) -> None:
 
 def the_version_is_the_streams(sandbox: Sandbox) -> None:
     """The version is that of the last event in its stream"""
-    store = store_of(sandbox)
+    store = sandbox.store()
     store.append("account-2", [OPENED, PAID_IN])  # so that a position in the log is no version
     end = store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     _, version = aggregated(sandbox, store)
@@ -314,14 +339,8 @@ def the_version_is_the_streams(sandbox: Sandbox) -> None:
 
 def the_version_is_no_count(sandbox: Sandbox) -> None:
     """The version is read, not counted"""
-    sandbox.execute("INSERT INTO streams (id, version) VALUES ('account-1', 6)")
-    for version, amount in ((5, "100.00"), (6, "20.00")):
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-            " VALUES ('account-1', %s, gen_random_uuid(), 'DepositRecorded', %s, '{}', clock_timestamp())",
-            (version, Jsonb({"account_id": "account-1", "amount": amount, "cashier_id": "cashier-7"})),
-        )
-    _, version = aggregated(sandbox, store_of(sandbox))
+    sandbox.put("account-1", deposited(100), deposited(20), first=5, row=True)
+    _, version = aggregated(sandbox, sandbox.store())
     assert version == 6, (
         "The first four events of account-1 were moved to an archive. Two are left, with the versions 5 and 6. You "
         f"returned {version!r}; the last event's own version is 6: `recorded.version`. A count is not the version."
@@ -340,7 +359,7 @@ class BusyStore(EventStore):
 
 def state_and_version_belong_together(sandbox: Sandbox) -> None:
     """The state and the version are of one reading"""
-    store = store_of(sandbox, BusyStore)
+    store = sandbox.store(kind=BusyStore)
     store.append("account-1", [OPENED])
     events, version = aggregated(sandbox, store, initial=(), evolve=collect)
     assert len(events) == version, (
@@ -451,6 +470,7 @@ EXERCISES = (
             it_does_not_judge,
             it_depends_on_its_arguments_alone,
             money_stays_exact,
+            *looks(FOLDS),
         ),
         hints=(
             "It has the form of `evolve_card` above: `match event:`, one case for each event, each with a `return`.",

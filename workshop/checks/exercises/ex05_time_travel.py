@@ -8,28 +8,19 @@ import pandas as pd
 
 from eventstore import EventStore
 
-from ...bank import AccountOpened, BankAccount, CashWithdrawn, DepositRecorded, event_types, evolve
+from ...bank import BankAccount, evolve
+from ...bank.examples import deposited, opened, withdrawn
 from ..exercise import Exercise
 from ..given import core_schema
 from ..sandbox import Sandbox
 
-HISTORY = [
-    AccountOpened("account-1", "PLN"),
-    DepositRecorded("account-1", Decimal("100.00"), "cashier-7"),
-    DepositRecorded("account-1", Decimal("50.00"), "cashier-7"),
-    CashWithdrawn("account-1", Decimal("30.00"), "cashier-7"),
-]
+HISTORY = [opened(), deposited("100.00"), deposited("50.00"), withdrawn("30.00")]
 BALANCES = [Decimal("0.00"), Decimal("100.00"), Decimal("150.00"), Decimal("120.00")]
-
-
-def a_store(sandbox: Sandbox) -> EventStore:
-    """Return a store on the sandbox's own connection: one is enough here, and faster."""
-    return EventStore(sandbox.database.connection, event_types())
 
 
 def history(sandbox: Sandbox) -> tuple[EventStore, list[datetime]]:
     """Append the history, each event at a moment of its own; return the store and the moments."""
-    store = a_store(sandbox)
+    store = sandbox.store()
     for event in HISTORY:
         store.append("account-1", [event])
     return store, [recorded.recorded_at for recorded in store.read_stream("account-1")]
@@ -176,7 +167,7 @@ def versions_types_and_moments_are_the_events_own(sandbox: Sandbox) -> None:
 
 def an_empty_stream_has_an_empty_history(sandbox: Sandbox) -> None:
     """A stream without events has an empty history"""
-    store = a_store(sandbox)
+    store = sandbox.store()
     try:
         rows = frame(sandbox, store, "account-2")
     except (ValueError, IndexError, KeyError, TypeError) as error:

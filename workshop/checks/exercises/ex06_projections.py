@@ -1,7 +1,5 @@
 """The exercises of notebook 06: two read models, the append's own transaction around them, and a rebuild."""
 
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,16 +13,17 @@ from eventstore import EventStore, Projection, RecordedEvent, WrongExpectedVersi
 
 from ...bank import (
     AccountClosed,
-    AccountOpened,
     CashierEmployed,
-    CashWithdrawn,
     DepositRecorded,
-    event_types,
+    examples,
 )
+from ...bank.examples import deposited, employed, opened, withdrawn
 from ...bank.read_models import AccountBalances, CashierDashboard
 from ..exercise import Exercise
 from ..given import core_schema
-from ..sandbox import Sandbox, own_sandbox
+from ..looks import looks
+from ..sandbox import Broken, Sandbox, expect, own_sandbox, tell
+from ..scene import Advice, Call, Cases, Scene, Somebody
 
 
 class Log:
@@ -45,49 +44,6 @@ class Log:
         return RecordedEvent(
             stream_id, self._versions[stream_id], position, UUID(int=position), type, event, {}, moment
         )
-
-
-def opened(account: str = "account-1") -> AccountOpened:
-    return AccountOpened(account, "PLN")
-
-
-def deposit(amount: int | str, account: str = "account-1", cashier: str = "cashier-1") -> DepositRecorded:
-    return DepositRecorded(account, Decimal(amount), cashier)
-
-
-def withdrawal(amount: int | str, account: str = "account-1") -> CashWithdrawn:
-    return CashWithdrawn(account, Decimal(amount), "cashier-1")
-
-
-def start(sandbox: Sandbox, connection: psycopg.Connection, task: Callable[[], object]) -> Callable[[], None]:
-    """Run a task on `connection` in a thread, and go on once it waits for somebody, or is done.
-
-    Returns:
-        What waits for its end, and raises what the task raised.
-    """
-    raised: list[Exception] = []
-
-    def run() -> None:
-        try:
-            task()
-        except Exception as error:
-            raised.append(error)
-
-    def join() -> None:
-        thread.join()
-        for error in raised:
-            raise error
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    process, deadline = connection.info.backend_pid, time.monotonic() + 5
-    observer = sandbox.database.connect()
-    while thread.is_alive() and time.monotonic() < deadline:
-        (blocked,) = observer.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", (process,)).fetchone()  # type: ignore[misc]
-        if blocked:
-            break
-        time.sleep(0.002)
-    return join
 
 
 # 06.1 each account's balance
@@ -125,7 +81,7 @@ def an_opened_account_has_a_row(sandbox: Sandbox) -> None:
 
 def money_goes_in_and_out(sandbox: Sandbox) -> None:
     """Deposits are added, withdrawals taken off"""
-    balance, _ = balance_after(sandbox, [opened(), deposit(100), deposit(50), withdrawal(30)])
+    balance, _ = balance_after(sandbox, [opened(), deposited(100), deposited(50), withdrawn(30)])
     assert balance == 120, (
         "One call with AccountOpened, deposits of 100 and 50 and a withdrawal of 30 should leave 120. "
         f"The row says {balance}."
@@ -134,7 +90,7 @@ def money_goes_in_and_out(sandbox: Sandbox) -> None:
 
 def the_next_call_goes_on(sandbox: Sandbox) -> None:
     """The next call goes on from what is there"""
-    balance, _ = balance_after(sandbox, [opened(), deposit(100)], [deposit(20)], [withdrawal(5)])
+    balance, _ = balance_after(sandbox, [opened(), deposited(100)], [deposited(20)], [withdrawn(5)])
     assert balance == 115, (
         "Three calls brought 100, then 20 more, then took 5: that makes 115. "
         f"The row says {balance}. Where the row is there already, add to what it holds: "
@@ -146,7 +102,9 @@ def accounts_do_not_mix(sandbox: Sandbox) -> None:
     """One call can be about several accounts"""
     one, two = "account-1", "account-2"
     found = balances_after(
-        sandbox, [opened(one), opened(two), deposit(100, one), deposit(7, two), withdrawal(1, one)], [deposit(3, two)]
+        sandbox,
+        [opened(one), opened(two), deposited(100, one), deposited(7, two), withdrawn(1, one)],
+        [deposited(3, two)],
     )
     amounts = {account: balance for account, (balance, _) in found.items()}
     assert amounts == {one: 99, two: 10}, (
@@ -159,7 +117,7 @@ def the_version_is_the_last_ones(sandbox: Sandbox) -> None:
     """The version is that of the account's last event"""
     one, two = "account-1", "account-2"
     found = balances_after(
-        sandbox, [opened(one), opened(two), deposit(5, one)], [withdrawal(5, one), AccountClosed(one)]
+        sandbox, [opened(one), opened(two), deposited(5, one)], [withdrawn(5, one), AccountClosed(one)]
     )
     versions = {account: version for account, (_, version) in found.items()}
     assert versions == {one: 4, two: 1}, (
@@ -171,7 +129,7 @@ def the_version_is_the_last_ones(sandbox: Sandbox) -> None:
 
 def money_stays_exact(sandbox: Sandbox) -> None:
     """Money stays exact"""
-    balance, _ = balance_after(sandbox, [opened(), *[deposit("0.10")] * 3], [deposit("12345678901234567.89")])
+    balance, _ = balance_after(sandbox, [opened(), *[deposited("0.10")] * 3], [deposited("12345678901234567.89")])
     assert balance == Decimal("12345678901234568.19"), (
         f"Three times 0.10 and 12345678901234567.89 are 12345678901234568.19. The row says {balance}. "
         "Did a float come in between? Keep the Decimal; the database's twin of it is numeric."
@@ -194,7 +152,8 @@ def dashboard_after(sandbox: Sandbox, *calls: Sequence[Any]) -> dict[str, Row]:
     CashierDashboard().create(sandbox.database.connection)
     log = Log()
     for events in calls:
-        sandbox.answer(sandbox.database.connection, log(*events))
+        with sandbox.database.connection.transaction():  # the append's
+            sandbox.answer(sandbox.database.connection, log(*events))
     return dashboard(sandbox)
 
 
@@ -204,29 +163,40 @@ def show(row: Row | None) -> str:
 
 def deposits_count_for_their_cashier(sandbox: Sandbox) -> None:
     """A deposit counts for its cashier, whatever the account"""
-    anna = CashierEmployed("cashier-1", "Anna")
-    found = dashboard_after(sandbox, [anna, deposit("0.10", "account-1"), deposit("0.20", "account-2")])
-    assert found.get("cashier-1") == ("Anna", 2, Decimal("0.30")), (
+    anna = employed()
+    found = dashboard_after(sandbox, [anna, deposited("0.10", "account-1"), deposited("0.20", "account-2")])
+    row = found.get("cashier-1")
+    assert row is None or row[0] == "Anna", (
+        "CashierEmployed said that cashier-1 is Anna, then came two deposits. The name in the row should be 'Anna', and it is "
+        f"{row and row[0]!r}: an event without a name must not take it away, `SET name = coalesce(excluded.name, d.name)`."
+    )
+    assert row == ("Anna", 2, Decimal("0.30")), (
         "Anna took 0.10 into account-1 and 0.20 into account-2: 2 deposits, 0.30 in all. "
-        f"The row of cashier-1 {show(found.get('cashier-1'))}."
+        f"The row of cashier-1 {show(row)}."
     )
 
 
 def cashiers_do_not_mix(sandbox: Sandbox) -> None:
     """Each cashier has a row of their own"""
     found = dashboard_after(
-        sandbox, [deposit(10, cashier="cashier-1"), deposit(5, cashier="cashier-2"), deposit(1, cashier="cashier-1")]
+        sandbox,
+        [deposited(10, cashier="cashier-1"), deposited(5, cashier="cashier-2"), deposited(1, cashier="cashier-1")],
     )
     amounts = {cashier: (deposits, total) for cashier, (_, deposits, total) in found.items()}
+    assert amounts, (
+        "One call brought deposits by two cashiers, and there is no row of theirs. An UPDATE alone changes nothing where no "
+        "row is there yet: INSERT ... ON CONFLICT (cashier_id) DO UPDATE."
+    )
     assert amounts == {"cashier-1": (2, 11), "cashier-2": (1, 5)}, (
-        "One call brought deposits of 10 and 1 by cashier-1 and of 5 by cashier-2. The rows say "
+        "One call brought deposits of 10 and 1 by cashier-1 and of 5 by cashier-2: the rows should say 2 deposits, 11, and "
+        "1 deposits, 5. They say "
         f"{', '.join(f'{cashier}: {count} deposits, {total}' for cashier, (count, total) in amounts.items())}."
     )
 
 
 def a_cashier_without_deposits_is_shown(sandbox: Sandbox) -> None:
     """A cashier without deposits is shown with 0"""
-    found = dashboard_after(sandbox, [CashierEmployed("cashier-1", "Anna")]).get("cashier-1")
+    found = dashboard_after(sandbox, [employed()]).get("cashier-1")
     assert found == ("Anna", 0, 0), (
         f"Anna was employed and took no deposit yet: 0 deposits, 0 in all. The row of cashier-1 {show(found)}."
     )
@@ -234,7 +204,7 @@ def a_cashier_without_deposits_is_shown(sandbox: Sandbox) -> None:
 
 def the_dashboard_goes_on(sandbox: Sandbox) -> None:
     """The next call goes on from what is there"""
-    found = dashboard_after(sandbox, [deposit(10)], [deposit(5), deposit(1)]).get("cashier-1")
+    found = dashboard_after(sandbox, [deposited(10)], [deposited(5), deposited(1)]).get("cashier-1")
     assert found is not None and found[1:] == (3, 16), (
         "A call brought a deposit of 10, the next one 5 and 1: that makes 3 deposits, 16 in all. "
         f"The row of cashier-1 {show(found)}."
@@ -243,7 +213,7 @@ def the_dashboard_goes_on(sandbox: Sandbox) -> None:
 
 def whatever_order(sandbox: Sandbox) -> None:
     """The streams can come in any order"""
-    anna, money = CashierEmployed("cashier-1", "Anna"), deposit(10)
+    anna, money = employed(), deposited(10)
     for when, calls in (
         ("after the deposit", ([money], [anna])),
         ("before the deposit", ([anna], [money])),
@@ -258,15 +228,22 @@ def whatever_order(sandbox: Sandbox) -> None:
         )
 
 
+def in_a_transaction(task: Callable[[psycopg.Connection], Any]) -> Callable[[psycopg.Connection], Any]:
+    def run(connection: psycopg.Connection) -> Any:
+        with connection.transaction():
+            return task(connection)
+
+    return run
+
+
 @own_sandbox
 def two_at_once_lose_nothing(sandbox: Sandbox) -> None:
     """Two appends at once lose nothing"""
-    dashboard_after(sandbox, [deposit(1)])
-    one, other = sandbox.database.connection, sandbox.database.connect()
-    with one.transaction():
-        sandbox.answer(one, Log()(deposit(10, "account-1")))
-        join = start(sandbox, other, lambda: sandbox.answer(other, Log()(deposit(5, "account-2"))))
-    join()
+    dashboard_after(sandbox, [deposited(1)])
+    sandbox.while_open(
+        lambda one: sandbox.answer(one, Log()(deposited(10, "account-1"))),
+        in_a_transaction(lambda other: sandbox.answer(other, Log()(deposited(5, "account-2")))),
+    )
     found = dashboard(sandbox)["cashier-1"]
     assert found[1:] == (3, 16), (
         "cashier-1 had 1 deposit of 1. Then two appends, to two accounts, brought 10 and 5 at the same time, and the "
@@ -279,25 +256,114 @@ def two_at_once_lose_nothing(sandbox: Sandbox) -> None:
 @own_sandbox
 def rows_are_changed_in_order(sandbox: Sandbox) -> None:
     """Rows are changed in the order of their ids"""
-    dashboard_after(sandbox, [deposit(1, cashier="cashier-1"), deposit(1, cashier="cashier-2")])
-    take = "SELECT FROM cashier_dashboard WHERE cashier_id = %s FOR UPDATE NOWAIT"
-    one, other = sandbox.database.connect(), sandbox.database.connect()
-    events = Log()(deposit(1, cashier="cashier-2"), deposit(1, cashier="cashier-1"))
+    dashboard_after(sandbox, [deposited(1, cashier="cashier-1"), deposited(1, cashier="cashier-2")])
+    take = "SELECT FROM cashier_dashboard WHERE cashier_id = '{}' FOR UPDATE NOWAIT"
+    events = Log()(deposited(1, cashier="cashier-2"), deposited(1, cashier="cashier-1"))
+    holds_the_second = None
 
-    def project() -> None:
-        with other.transaction():
-            sandbox.answer(other, events)
+    def look(_: object) -> None:
+        nonlocal holds_the_second
+        holds_the_second = sandbox.refused(take.format("cashier-2"))
 
-    with one.transaction():
-        one.execute(take, ("cashier-1",))
-        join = start(sandbox, other, project)
-        holds_the_second = sandbox.refused(take, ("cashier-2",))
-    join()
+    project = in_a_transaction(lambda other: sandbox.answer(other, events))
+    sandbox.while_open(take.format("cashier-1"), project, then=look)
     assert not holds_the_second, (
         "Somebody else held the row of cashier-1 when a call brought deposits of cashier-2 and cashier-1, in this order. "
         "It took the row of cashier-2 and then waited for cashier-1. Two such calls, one in each order, wait for each "
         "other for ever: a deadlock. Gather first, then write in the order of the ids: `sorted(...)`."
     )
+
+
+def _upsert(cashier: str, name: str | None, deposits: int, total: str) -> str:
+    """Return the SQL of somebody else's append: what it does to the row of a cashier, in one statement."""
+    named = "NULL" if name is None else f"'{name}'"
+    return (
+        f"INSERT INTO cashier_dashboard AS d VALUES ('{cashier}', {named}, {deposits}, {total}) ON CONFLICT (cashier_id)"
+        " DO UPDATE SET name = coalesce(excluded.name, d.name), deposits = d.deposits + excluded.deposits,"
+        " total = d.total + excluded.total;"
+    )
+
+
+def _hold(cashier: str) -> Somebody:
+    """Return somebody who has the row of a cashier, and then needs the rows behind it, as everybody does in that order."""
+    rows = "SELECT FROM cashier_dashboard WHERE cashier_id {} ORDER BY cashier_id FOR UPDATE"
+    return Somebody(
+        f"held the row of {cashier}, and then needed those behind it",
+        rows.format(f"= '{cashier}'"),
+        rows.format(f"> '{cashier}'"),
+    )
+
+
+PROJECT = Call(
+    "project_dashboard(connection, {})",
+    lambda project, stage, events: in_a_transaction(lambda connection: project(connection, events))(stage.connection),
+)
+OF_DASHBOARD = Advice(
+    "It returns nothing, and needs no more than the connection and the events.",
+    "Each event counts once, for its own cashier. A row that is read first, or is not there yet, can change before it is "
+    "written, and what others wrote is lost: let one statement read it, whether there is one or not, and write it, "
+    "INSERT ... ON CONFLICT (cashier_id) DO UPDATE SET total = d.total + excluded.total.",
+    "Gather first, then write each row once, in the order of the ids: sorted(...), of names and deposits together.",
+)
+_ROWS = _upsert("cashier-1", "Anna", 2, "0.30") + _upsert("cashier-3", None, 1, "7")
+_SIX = [f"cashier-{number}" for number in (4, 2, 6, 1, 5, 3)]
+DASHBOARDS = (
+    Cases(
+        call=PROJECT,
+        story="The dashboard has a row of cashier-1, Anna, with 2 deposits, 0.30, and one of cashier-3, without a name",
+        before=_ROWS,
+        given=tuple(
+            (Log()(*events),)
+            for events in (
+                *([deposited(amount)] for amount in examples.AMOUNTS),
+                *([deposited(1, id, id), employed(id, "Zoë")] for id in examples.IDS),
+                [employed("cashier-1", "Anna Maria")],
+                [employed("cashier-3", "Ben")],
+                [employed("cashier-1", "Anna"), employed("cashier-1", "Anna Maria"), deposited(1)],
+                [deposited(5), deposited(5), deposited(5, "account-2"), deposited(5, "account-2")],
+                [
+                    deposited("0.01", cashier="cashier-3"),
+                    employed("cashier-3", "Ben"),
+                    deposited("0.02", cashier="cashier-3"),
+                ],
+                [
+                    event
+                    for cashier in _SIX
+                    for event in (deposited(1, cashier=cashier), employed(cashier, cashier.title()))
+                ],
+                [deposited(number, f"account-{number}", f"cashier-{number}") for number in range(12)],
+                [],
+            )
+        ),
+        advice=OF_DASHBOARD,
+    ),
+    Scene(
+        call=PROJECT,
+        story="The dashboard has a row of cashier-1, Anna, with 2 deposits, 0.30, and none of cashier-2",
+        before=_ROWS,
+        given=(Log()(deposited(10, cashier="cashier-2"), deposited(20), employed("cashier-2", "Ben")),),
+        somebody=(
+            Somebody("took a deposit of 5 as cashier-1", _upsert("cashier-1", None, 1, "5")),
+            Somebody("took a deposit of 5 as cashier-2", _upsert("cashier-2", None, 1, "5")),
+            Somebody("gave cashier-2 the name Bob", _upsert("cashier-2", "Bob", 0, "0")),
+        ),
+        advice=OF_DASHBOARD,
+    ),
+    Scene(
+        call=PROJECT,
+        story="Six cashiers have a row each",
+        before="".join(_upsert(cashier, None, 1, "1") for cashier in _SIX),
+        given=(
+            Log()(
+                *(deposited(1, cashier=cashier) for cashier in _SIX),
+                *(employed(cashier, cashier.title()) for cashier in _SIX[::2]),
+            ),
+        ),
+        somebody=tuple(map(_hold, sorted(_SIX))),
+        breaks=False,
+        advice=OF_DASHBOARD,
+    ),
+)
 
 
 # 06.3 the append and its projections as one
@@ -325,31 +391,26 @@ class Spy(Projection):
         return [recorded for call in self.calls for recorded in call]
 
 
-class Broken(Exception):
-    """What a projection of a check raises."""
-
-
 def fail() -> None:
     raise Broken("a bug in the projection")
 
 
 def bank(sandbox: Sandbox, connection: psycopg.Connection | None = None) -> EventStore:
     """Return a store without projections, with the table of account_balances beside it."""
-    connection = connection or sandbox.database.connection
     AccountBalances().create(sandbox.database.connection)
-    return EventStore(connection, event_types())
+    return sandbox.store(connection=connection)
 
 
-def stored(sandbox: Sandbox, stream_id: str = "account-1") -> list[str]:
-    """Return the types of the events in a stream."""
-    return sandbox.values("SELECT type FROM events WHERE stream_id = %s ORDER BY version", (stream_id,))
+def stored(sandbox: Sandbox) -> list[str]:
+    """Return the types of the events of account-1."""
+    return [type for _, type in sandbox.stream()]
 
 
 @own_sandbox
 def both_are_there_at_once(sandbox: Sandbox) -> None:
     """When it returns, another connection sees the events and the row"""
     store = bank(sandbox, sandbox.database.connect())
-    returned = sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)])
+    returned = sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposited(100)])
     assert stored(sandbox) == ["AccountOpened", "DepositRecorded"], (
         "After append_and_project(store, projections, 'account-1', [AccountOpened, DepositRecorded]) another connection "
         f"finds these events in account-1: {stored(sandbox) or 'none'}."
@@ -369,7 +430,7 @@ def it_takes_part_in_the_callers_transaction(sandbox: Sandbox) -> None:
     connection = sandbox.database.connect(autocommit=False)
     store = bank(sandbox, connection)
     store.execute("SELECT 'the transaction of the caller has begun'")
-    sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)])
+    sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposited(100)])
     connection.rollback()
     assert not stored(sandbox) and not balances(sandbox), (
         "The caller had begun a transaction, called append_and_project in it, and rolled back. What is there all the "
@@ -381,7 +442,7 @@ def it_takes_part_in_the_callers_transaction(sandbox: Sandbox) -> None:
 def only_new_events_are_projected(sandbox: Sandbox) -> None:
     """Each event is projected once"""
     store = bank(sandbox)
-    for events in ([opened(), deposit(100)], [deposit(20), withdrawal(5)], [deposit(1)]):
+    for events in ([opened(), deposited(100)], [deposited(20), withdrawn(5)], [deposited(1)]):
         sandbox.answer(store, [AccountBalances()], "account-1", events)
     assert balances(sandbox) == {"account-1": (116, 5)}, (
         "Three appends brought 100, then 20 and a withdrawal of 5, then 1. The row should say 116, at version 5. "
@@ -393,14 +454,14 @@ def only_new_events_are_projected(sandbox: Sandbox) -> None:
 def a_projection_sees_what_it_handles(sandbox: Sandbox) -> None:
     """Each projection sees the events that it handles, and no others"""
     store, first, second = bank(sandbox), Spy(), Spy()
-    sandbox.answer(store, [first, second], "account-1", [opened(), deposit(100), withdrawal(5), deposit(1)])
+    sandbox.answer(store, [first, second], "account-1", [opened(), deposited(100), withdrawn(5), deposited(1)])
     for spy in (first, second):
         types = [recorded.type for recorded in spy.seen]
         assert types == ["DepositRecorded"] * 2, (
             "Two projections that handle DepositRecorded should both see the two deposits of the append, as recorded "
             f"events. One of them saw {types or 'nothing'}. `projection.wanted(recorded)` picks what it handles."
         )
-    sandbox.answer(store, [first], "account-1", [withdrawal(1)])
+    sandbox.answer(store, [first], "account-1", [withdrawn(1)])
     assert [] not in first.calls, (
         "An append without any event that the projection handles called its project() with an empty list. "
         "Spare it the call."
@@ -411,15 +472,12 @@ def a_projection_that_raises_leaves_no_event(sandbox: Sandbox) -> None:
     """A projection that raises leaves no event and no row"""
     store = bank(sandbox)
     sandbox.answer(store, [AccountBalances()], "account-1", [opened()])
-    try:
-        sandbox.answer(store, [AccountBalances(), Spy(fail)], "account-1", [deposit(100)])
-    except Broken:
-        pass
-    else:
-        raise AssertionError(
-            "A projection raised an error, and append_and_project did not pass it on. Whoever called it believes that "
-            "all is well: let the error through."
-        )
+    with expect(
+        Broken,
+        "A projection raised an error, and append_and_project did not pass it on. Whoever called it believes that "
+        "all is well: let the error through.",
+    ):
+        sandbox.answer(store, [AccountBalances(), Spy(fail)], "account-1", [deposited(100)])
     assert stored(sandbox) == ["AccountOpened"], (
         "A projection raised an error, and its event is stored all the same, while the read model knows nothing of it: "
         "they will never agree again. Put the append and the projections into one transaction."
@@ -432,9 +490,9 @@ def a_projection_that_raises_leaves_no_event(sandbox: Sandbox) -> None:
 def a_lost_race_changes_no_row(sandbox: Sandbox) -> None:
     """A lost race leaves the read model as it was"""
     store = bank(sandbox)
-    sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)], expected_version=0)
+    sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposited(100)], expected_version=0)
     try:
-        returned = sandbox.answer(store, [AccountBalances()], "account-1", [deposit(7)], expected_version=1)
+        returned = sandbox.answer(store, [AccountBalances()], "account-1", [deposited(7)], expected_version=1)
     except WrongExpectedVersion:
         returned = None
     else:
@@ -453,7 +511,7 @@ def a_repeated_append_is_projected_once(sandbox: Sandbox) -> None:
     store = bank(sandbox)
     how = {"expected_version": 0, "event_ids": [UUID(int=1), UUID(int=2)]}
     for _ in range(2):
-        sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposit(100)], **how)
+        sandbox.answer(store, [AccountBalances()], "account-1", [opened(), deposited(100)], **how)
     assert len(stored(sandbox)) == 2, "The append was sent twice with the same event_ids. Is `**how` passed on?"
     assert balances(sandbox) == {"account-1": (100, 2)}, (
         "An append was sent twice, because its first answer was lost. The store kept the events once, and the row says "
@@ -466,16 +524,19 @@ def a_repeated_append_is_projected_once(sandbox: Sandbox) -> None:
 
 def a_bank_with_history(sandbox: Sandbox, connection: psycopg.Connection | None = None) -> EventStore:
     """Return a store with two accounts, whose read model is right."""
-    connection = connection or sandbox.database.connection
     AccountBalances().create(sandbox.database.connection)
-    store = EventStore(connection, event_types(), [AccountBalances()])
-    store.append("account-1", [opened("account-1"), deposit(100, "account-1")])
-    store.append("account-2", [opened("account-2"), deposit(7, "account-2")])
-    store.append("account-1", [withdrawal(30, "account-1")])
+    store = sandbox.store(AccountBalances(), connection=connection)
+    store.append("account-1", [opened("account-1"), deposited(100, "account-1")])
+    store.append("account-2", [opened("account-2"), deposited(7, "account-2")])
+    store.append("account-1", [withdrawn(30, "account-1")])
     return store
 
 
 RIGHT = {"account-1": (70, 3), "account-2": (7, 2)}
+
+
+def new_account(account: str) -> list[Any]:
+    return [opened(account), deposited(50, account)]
 
 
 def wrong_rows_become_right(sandbox: Sandbox) -> None:
@@ -504,8 +565,8 @@ def it_replays_in_log_order(sandbox: Sandbox) -> None:
     """It replays the events that the projection handles, in the order of the log"""
     store, spy = a_bank_with_history(sandbox), Spy()
     spy.create(sandbox.database.connection)
-    store.append("account-2", [deposit(1, "account-2")])
-    store.append("account-1", [deposit(2, "account-1")])
+    store.append("account-2", [deposited(1, "account-2")])
+    store.append("account-1", [deposited(2, "account-1")])
     sandbox.answer(store, spy)
     strangers = {recorded.type for recorded in spy.seen} - {"DepositRecorded"}
     assert not strangers, (
@@ -523,12 +584,7 @@ def it_works_in_batches(sandbox: Sandbox) -> None:
     """It hands on at most 500 events at a time"""
     store, spy = bank(sandbox), Spy()
     spy.create(sandbox.database.connection)
-    sandbox.execute(
-        "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-        " SELECT 'account-1', n, gen_random_uuid(), 'DepositRecorded',"
-        """ '{"account_id": "account-1", "amount": "1", "cashier_id": "cashier-1"}', '{}', now()"""
-        " FROM generate_series(1, 501) AS n"
-    )
+    sandbox.put("account-1", *[deposited(1)] * 501)
     sandbox.answer(store, spy)
     versions = [recorded.version for recorded in spy.seen]
     assert versions == list(range(1, 502)), (
@@ -549,12 +605,8 @@ def a_rebuild_that_fails_changes_nothing(sandbox: Sandbox) -> None:
         def project(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
             fail()
 
-    try:
+    with expect(Broken, "A projection raised an error during the rebuild, and rebuild did not pass it on."):
         sandbox.answer(store, Failing())
-    except Broken:
-        pass
-    else:
-        raise AssertionError("A projection raised an error during the rebuild, and rebuild did not pass it on.")
     assert balances(sandbox) == RIGHT, (
         "A projection raised an error in the middle of a rebuild. The read model should be as it was before: "
         f"{show_all(RIGHT)}. It holds {show_all(balances(sandbox))}. Do all of it in one transaction."
@@ -573,13 +625,12 @@ def readers_see_the_old_rows(sandbox: Sandbox) -> None:
             seen.extend(reader.execute("SELECT count(*) FROM account_balances").fetchone() or ())
             super().project(connection, events)
 
-    try:
+    waited = (
+        "During the rebuild a reader had to wait. TRUNCATE, and LOCK TABLE without a mode, shut readers out as well "
+        "as writers: DELETE, and LOCK TABLE ... IN SHARE ROW EXCLUSIVE MODE, keep out writers alone."
+    )
+    with tell({psycopg.errors.LockNotAvailable: waited}):
         sandbox.answer(store, Watched())
-    except psycopg.errors.LockNotAvailable:
-        raise AssertionError(
-            "During the rebuild a reader had to wait. TRUNCATE, and LOCK TABLE without a mode, shut readers out as well "
-            "as writers: DELETE, and LOCK TABLE ... IN SHARE ROW EXCLUSIVE MODE, keep out writers alone."
-        ) from None
     assert seen == [2], (
         f"During the rebuild a reader should find the two old rows. It found {seen[0] if seen else 'nothing'}. "
         "Was the table emptied in a transaction of its own?"
@@ -589,12 +640,11 @@ def readers_see_the_old_rows(sandbox: Sandbox) -> None:
 @own_sandbox
 def an_append_that_is_half_done_counts_once(sandbox: Sandbox) -> None:
     """An append that was half done when it began counts once"""
-    live = a_bank_with_history(sandbox, sandbox.database.connect())
-    store = EventStore(sandbox.database.connect(), event_types())
-    with live.connection.transaction():
-        live.append("account-3", [opened("account-3"), deposit(50, "account-3")])
-        join = start(sandbox, store.connection, lambda: sandbox.answer(store, AccountBalances()))
-    join()
+    a_bank_with_history(sandbox)
+    sandbox.while_open(
+        lambda one: sandbox.store(AccountBalances(), connection=one).append("account-3", new_account("account-3")),
+        lambda other: sandbox.answer(sandbox.store(connection=other), AccountBalances()),
+    )
     expected, found = {**RIGHT, "account-3": (50, 2)}, balances(sandbox)
     assert found == expected, (
         "An append to account-3 had written its row, and was about to commit, when the rebuild began. Afterwards "
@@ -607,26 +657,32 @@ def an_append_that_is_half_done_counts_once(sandbox: Sandbox) -> None:
 def an_append_meanwhile_counts_once(sandbox: Sandbox) -> None:
     """An append that comes meanwhile counts once"""
     a_bank_with_history(sandbox)
-    store = EventStore(sandbox.database.connect(), event_types())
-    joins: list[Callable[[], None]] = []
+    store = sandbox.store(connection=sandbox.database.connect())
+    accounts: list[str] = []
+    late: list[str] = []
 
-    def append() -> None:
-        number = len(joins) + 3
-        live = EventStore(sandbox.database.connect(), event_types(), [AccountBalances()])
-        events = [opened(f"account-{number}"), deposit(50, f"account-{number}")]
-        joins.append(start(sandbox, live.connection, lambda: live.append(f"account-{number}", events)))
+    def append(account: str, patience: str) -> None:
+        live = sandbox.store(AccountBalances(), connection=sandbox.database.connect(lock_timeout=patience))
+        live.append(account, new_account(account))
+
+    def somebody_appends() -> None:
+        accounts.append(f"account-{len(accounts) + 3}")
+        try:
+            append(accounts[-1], patience="1ms")
+        except psycopg.errors.LockNotAvailable:  # the rebuild keeps it waiting, so it comes after it
+            late.append(accounts[-1])
 
     def watched(kind: Any) -> Any:
         class Watched(kind):
             """Has one append come right before the log is looked at for the first time, and one right after."""
 
             def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-                looks = "events" in str(query) and not joins
+                looks = "events" in str(query) and not accounts
                 if looks:
-                    append()
+                    somebody_appends()
                 result = super().execute(query, *args, **kwargs)
                 if looks:
-                    append()
+                    somebody_appends()
                 return result
 
         return Watched
@@ -634,9 +690,9 @@ def an_append_meanwhile_counts_once(sandbox: Sandbox) -> None:
     store.connection.cursor_factory = watched(psycopg.Cursor)
     store.connection.server_cursor_factory = watched(psycopg.ServerCursor)
     sandbox.answer(store, AccountBalances())
-    for join in joins:
-        join()
-    expected = {**RIGHT, **{f"account-{number}": (50, 2) for number in range(3, 3 + len(joins))}}
+    for account in late:
+        append(account, patience="5s")
+    expected = {**RIGHT, **dict.fromkeys(accounts, (50, 2))}
     found = balances(sandbox)
     assert found == expected, (
         "While the rebuild was on its way, appends came to new accounts, right before and right after it looked at the "
@@ -690,6 +746,7 @@ EXERCISES = (
             whatever_order,
             two_at_once_lose_nothing,
             rows_are_changed_in_order,
+            *looks(*DASHBOARDS, setup=CashierDashboard().create),
         ),
         hints=(
             "Gather three things for each cashier: a name, if there is one, a count and a sum. A cashier belongs into the "

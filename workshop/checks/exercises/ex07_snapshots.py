@@ -2,8 +2,8 @@
 
 import builtins
 from collections.abc import Callable
-from dataclasses import field, make_dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, make_dataclass
+from datetime import timedelta, timezone
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -12,32 +12,25 @@ from unittest.mock import patch
 import msgspec
 import psycopg
 
-from eventstore import EventStore, InvalidArgument, UnknownEventType
+from eventstore import InvalidArgument, UnknownEventType
 
-from ...bank import BankAccount, event_types, evolve
+from ...bank import BankAccount, evolve
+from ...bank.examples import deposited, opened
+from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import core_schema
-from ..sandbox import Sandbox, own_sandbox
+from ..looks import looks
+from ..sandbox import Sandbox, own_sandbox, tell
+from ..scene import Advice, Call, Cases, Scene, Somebody
 
 
-def moment(version: int) -> datetime:
-    """Return when an event of that version was recorded: one a day, at noon."""
-    return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=version - 1)
-
-
-def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1, stream_id: str = "account-1") -> None:
-    """Store an account that is opened, and gets a deposit of 10 with each further event.
+def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1) -> None:
+    """Store account-1, which is opened, and gets a deposit of 10 with each further event, one a day.
 
     The first events can be of a type that nobody knows any more: who reads them gets an error.
     """
-    for version in range(first, length + 1):
-        name = "Forgotten" if version <= forgotten else "AccountOpened" if version == 1 else "DepositRecorded"
-        data = {"account_id": stream_id, "currency": "PLN", "amount": "10", "cashier_id": "cashier-7"}
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-            " VALUES (%s, %s, gen_random_uuid(), %s, %s, '{}', %s)",
-            (stream_id, version, name, msgspec.json.encode(data).decode(), moment(version)),
-        )
+    events = ["Forgotten"] * forgotten + [opened(), *[deposited(10)] * (length - 1)][forgotten:]
+    sandbox.put("account-1", *events[first - 1 :], first=first)
 
 
 def account(version: int, stream_id: str = "account-1") -> BankAccount:
@@ -45,14 +38,21 @@ def account(version: int, stream_id: str = "account-1") -> BankAccount:
     return BankAccount(stream_id, "PLN", Decimal(10 * (version - 1)), "open") if version else BankAccount()
 
 
+def shape_in(sandbox: Sandbox) -> str:
+    """Return the shape of a BankAccount in the answer's own words; until 07.3, "v1"."""
+    shape_of = sandbox.answer.cell.get("shape_of")
+    return shape_of(BankAccount) if shape_of else "v1"
+
+
 def keep(sandbox: Sandbox, version: int, state: object = None, *, stream_id: str = "account-1", **changes: Any) -> None:
     """Keep a snapshot of `fill` at a version, a right one unless told otherwise."""
     sandbox.execute(
         "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state)"
-        " VALUES (%s, %s, 'v1', %s, %s, %s)",
+        " VALUES (%s, %s, %s, %s, %s, %s)",
         (
             stream_id,
             changes.get("state_type", "BankAccount"),
+            shape_in(sandbox),
             version,
             moment(version),
             msgspec.json.encode(state or account(version, stream_id)).decode(),
@@ -60,29 +60,14 @@ def keep(sandbox: Sandbox, version: int, state: object = None, *, stream_id: str
     )
 
 
-def the_store(sandbox: Sandbox) -> EventStore:
-    """Return a store on the sandbox's own connection: what it does is rolled back with the check."""
-    return EventStore(sandbox.database.connection, event_types())
-
-
 def read(sandbox: Sandbox, **how: Any) -> tuple[Any, Any]:
     """Call the answer for account-1, and return the state and the version."""
-    try:
-        returned = sandbox.answer(the_store(sandbox), "account-1", BankAccount(), evolve, **how)
-    except psycopg.ProgrammingError as error:
-        if "forbidden within a Transaction" not in str(error):
-            raise
-        raise AssertionError(
-            f"The caller is inside a transaction of its own, and your function would end it ({error}). "
-            "Leave commit and rollback to the caller."
-        ) from None
-    except AttributeError as error:
-        if "'dict' object" not in str(error):
-            raise
-        raise AssertionError(
-            f"A dict was folded ({error}): the snapshot is JSON, and "
-            "msgspec.json.decode(text, type=type(initial)) makes a BankAccount of it."
-        ) from None
+    as_a_dict = (
+        "A dict was folded ({error}): the snapshot is JSON, and msgspec.json.decode(text, type=type(initial)) makes a "
+        "BankAccount of it."
+    )
+    with tell({AttributeError: as_a_dict}):
+        returned = sandbox.answer(sandbox.store(), "account-1", BankAccount(), evolve, **how)
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"The function should return two things, the state and its version. It returned {returned!r}."
     )
@@ -130,14 +115,12 @@ def only_the_tail_is_read(sandbox: Sandbox) -> None:
     """Only the tail is read"""
     fill(sandbox, 4, forgotten=2)
     keep(sandbox, 2)
-    try:
+    from_the_beginning = (
+        "There is a snapshot at version 2, and your function read the events before it all the same (here they are "
+        "of a type that nobody knows any more: {error}). Reading is what costs the time: read_stream(..., from_version=...)."
+    )
+    with tell({UnknownEventType: from_the_beginning}):
         found = read(sandbox)
-    except UnknownEventType as error:
-        raise AssertionError(
-            "There is a snapshot at version 2, and your function read the events before it all the same (here they are "
-            f"of a type that nobody knows any more: {error}). Reading is what costs the time: "
-            "read_stream(..., from_version=...)."
-        ) from None
     must_be(found, 4, "There is a snapshot at version 2, and two events after it.")
 
 
@@ -153,13 +136,12 @@ def the_newest_is_taken(sandbox: Sandbox) -> None:
     fill(sandbox, 5, forgotten=3)
     for version in (2, 3, 1):
         keep(sandbox, version)
-    try:
+    an_older_one = (
+        "There are snapshots at the versions 1, 2 and 3, and your function started from an older one than it had to: "
+        "ORDER BY version DESC LIMIT 1."
+    )
+    with tell({UnknownEventType: an_older_one}):
         found = read(sandbox)
-    except UnknownEventType:
-        raise AssertionError(
-            "There are snapshots at the versions 1, 2 and 3, and your function started from an older one than it had to: "
-            "ORDER BY version DESC LIMIT 1."
-        ) from None
     must_be(found, 5, "There are snapshots at the versions 1, 2 and 3.")
 
 
@@ -186,13 +168,12 @@ def the_past_is_not_read_from_the_future(sandbox: Sandbox) -> None:
     for version in (2, 5):
         keep(sandbox, version)
     story = "You were asked for version 3, and there are snapshots at the versions 2 and 5."
-    try:
+    does_not_fit = (
+        f"{story} You took the one at 5, and then there was no tail to read ({{error}}). A snapshot from after the version "
+        "asked for does not fit."
+    )
+    with tell({InvalidArgument: does_not_fit}):
         found = read(sandbox, to_version=3)
-    except InvalidArgument as error:
-        raise AssertionError(
-            f"{story} You took the one at 5, and then there was no tail to read ({error}). "
-            "A snapshot from after the version asked for does not fit."
-        ) from None
     assert found[1] not in (5, 6), (
         f"{story} Your function returned version {found[1]}. A snapshot from after the version asked for does not fit, "
         "and the tail ends there, too."
@@ -222,14 +203,12 @@ def its_own_version_and_moment_fit(sandbox: Sandbox) -> None:
     fill(sandbox, 4, forgotten=2)
     keep(sandbox, 2)
     for how in ({"to_version": 2}, {"until": moment(2)}):
-        try:
+        passed_over = (
+            f"You were asked for version 2 by {next(iter(how))}, and there is a snapshot of just that. Your function passed "
+            "it over and read the stream from its beginning: `<=`, not `<`."
+        )
+        with tell({UnknownEventType: passed_over}):
             found = read(sandbox, **how)
-        except UnknownEventType:
-            name = next(iter(how))
-            raise AssertionError(
-                f"You were asked for version 2 by {name}, and there is a snapshot of just that. Your function passed it "
-                "over and read the stream from its beginning: `<=`, not `<`."
-            ) from None
         must_be(found, 2, "There is a snapshot of just the version that was asked for.")
 
 
@@ -247,9 +226,9 @@ def a_snapshot_is_kept(sandbox: Sandbox) -> None:
     must_be(read(sandbox, every=10), 10, "account-1 has ten events.")
     rows = sandbox.execute("SELECT stream_id, state_type, shape, version, state::text FROM snapshots").fetchall()
     assert len(rows) == 1, f"Ten events were folded with every=10: one snapshot should be there. There are {len(rows)}."
-    assert rows[0][:4] == ("account-1", "BankAccount", "v1", 10), (
-        "The snapshot should have stream_id, state_type, shape and version ('account-1', 'BankAccount', 'v1', 10). "
-        f"It has {rows[0][:4]}."
+    wanted = ("account-1", "BankAccount", shape_in(sandbox), 10)
+    assert rows[0][:4] == wanted, (
+        f"The snapshot should have stream_id, state_type, shape and version {wanted}. It has {rows[0][:4]}."
     )
     try:
         back = msgspec.json.decode(rows[0][4], type=BankAccount)
@@ -327,7 +306,7 @@ def the_past_keeps_nothing(sandbox: Sandbox) -> None:
 def two_readers_keep_the_same(sandbox: Sandbox) -> None:
     """Two readers at once may both want to keep it"""
     fill(sandbox, 10)
-    first, second = sandbox.store(), sandbox.store()
+    first, second = (sandbox.store(connection=sandbox.database.connect()) for _ in range(2))
 
     @wraps(evolve)
     def meets_another_reader(state: Any, event: object) -> Any:
@@ -335,15 +314,112 @@ def two_readers_keep_the_same(sandbox: Sandbox) -> None:
             sandbox.answer(second, "account-1", BankAccount(), evolve, every=10)
         return evolve(state, event)
 
-    try:
+    a_duplicate = (
+        "Two readers folded the same ten events. The faster one kept its snapshot, and the other one failed with a "
+        "duplicate key, at a mere read. The snapshot it wanted is there: ON CONFLICT DO NOTHING."
+    )
+    with tell({psycopg.errors.UniqueViolation: a_duplicate}):
         found = sandbox.answer(first, "account-1", BankAccount(), meets_another_reader, every=10)
-    except psycopg.errors.UniqueViolation:
-        raise AssertionError(
-            "Two readers folded the same ten events. The faster one kept its snapshot, and the other one failed with a "
-            "duplicate key, at a mere read. The snapshot it wanted is there: ON CONFLICT DO NOTHING."
-        ) from None
     must_be(found, 10, "Two readers folded the same ten events.")
     assert kept(sandbox) == [10], f"Two readers at once left snapshots at {kept(sandbox)}, there should be one, at 10."
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Another state that the same stream is folded into."""
+
+    lines: int = 0
+
+
+def _write(statement: Statement, event: object) -> Statement:
+    return Statement(statement.lines + 1)
+
+
+def _snapshot(version: int, state: object, stream_id: str = "account-1", shape: str = "v1") -> str:
+    """Return the SQL that keeps a snapshot, unless it is there: what another reader would do."""
+    text = msgspec.json.encode(state).decode()
+    return (
+        "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state) VALUES"
+        f" ('{stream_id}', '{type(state).__name__}', '{shape}', {version}, '{moment(version)}', '{text}')"
+        " ON CONFLICT DO NOTHING;\n"
+    )
+
+
+AGGREGATE = Call(
+    "aggregate_with_snapshots(store, 'account-1', {})",
+    lambda aggregate, stage, initial, how: aggregate(
+        stage.store(), "account-1", initial, stage.place(evolve if isinstance(initial, BankAccount) else _write), **how
+    ),
+)
+OF_SNAPSHOTS = Advice(
+    "What is returned is the fold of one reading: the snapshot's state and its tail, and the version of its last event. A second "
+    "question can get another answer, for somebody appends in between. And type(initial) says which class it is.",
+    "A snapshot is kept where the tail has at least `every` events and neither to_version nor until is given: the state that was "
+    "folded, with the version and the moment of the tail's last event, under type(initial).__name__.",
+    "The caller may be in a transaction, and one failed statement makes all of it fail: ON CONFLICT DO NOTHING raises nothing, "
+    "and any other error is the caller's to see.",
+)
+_DEPOSITS = [opened(), *[deposited(10)] * 9]
+_BESIDE = _snapshot(9, BankAccount("account-2", "PLN", Decimal(999), "open"), "account-2")
+
+
+def _how(**how: Any) -> dict[str, Any]:
+    return how
+
+
+_WAYS = (
+    *(_how(every=every) for every in (1, 2, 3, 4, 7, 9, 10, 11)),
+    *(_how(every=1, to_version=version) for version in (1, 3, 5, 7, 10, 12)),
+    *(_how(every=2, until=moment(version)) for version in (0, 3, 7, 10, 99)),
+    _how(every=1, to_version=9, until=moment(8)),
+    _how(every=1, to_version=4, until=moment(9)),
+    _how(every=1, until=moment(7) - timedelta(microseconds=1)),
+    _how(every=2, until=moment(7).astimezone(timezone(timedelta(hours=5, minutes=45)))),
+)
+SNAPSHOTS = (
+    *(
+        Cases(
+            call=AGGREGATE,
+            story=f"account-1 holds ten events, and has {where}",
+            before=put("account-1", *_DEPOSITS, row=True) + _BESIDE + kept,
+            given=(
+                *((BankAccount(), how) for how in _WAYS),
+                *((Statement(), how) for how in _WAYS[::4]),
+                (BankAccount("x", "EUR", Decimal(5), "open"), {"every": 11}),
+            ),
+            advice=OF_SNAPSHOTS,
+        )
+        for where, kept in (
+            ("no snapshot", ""),
+            (
+                "snapshots at the versions 3 and 7",
+                _snapshot(7, account(7))
+                + _snapshot(3, account(3))
+                + _snapshot(3, Statement(3))
+                + _snapshot(7, Statement(7)),
+            ),
+        )
+    ),
+    Cases(
+        call=AGGREGATE,
+        story="account-1 holds 199 events. There is a snapshot of the BankAccount at version 99, and of the Statement at 100",
+        before=many("account-1", 199, deposited(10)) + _snapshot(99, account(99)) + _snapshot(100, Statement(100)),
+        given=((Statement(), {}), (Statement(), {"every": 99})),
+        advice=OF_SNAPSHOTS,
+    ),
+    Scene(
+        call=AGGREGATE,
+        story="account-1 holds four events, and has a snapshot at version 1",
+        before=put("account-1", *_DEPOSITS[:4], row=True) + _snapshot(1, account(1)),
+        given=(BankAccount(), {"every": 3}),
+        somebody=(
+            Somebody("kept the very snapshot, at version 4", _snapshot(4, account(4))),
+            Somebody("appended a deposit to account-1", append("account-1", deposited(5))),
+        ),
+        stranger=Somebody("appends to account-1", append("account-1", deposited(5))),
+        advice=OF_SNAPSHOTS,
+    ),
+)
 
 
 # 07.3 shape_of
@@ -440,7 +516,7 @@ EXERCISES = (
         title="A snapshot and its tail",
         minutes=12,
         difficulty="medium",
-        keeps="steps/aggregate_from_snapshot.py",
+        keeps="snapshots.py",
         given=core_schema(),
         checks=(
             without_a_snapshot_all_is_folded,
@@ -483,6 +559,7 @@ EXERCISES = (
             a_stream_that_was_never_read_gets_one,
             the_past_keeps_nothing,
             two_readers_keep_the_same,
+            *looks(*SNAPSHOTS),
         ),
         hints=(
             "One `if` and one INSERT. When is it worth it: what do you know about `tail`, and about the two ends?",
@@ -500,6 +577,7 @@ EXERCISES = (
         minutes=3,
         difficulty="easy",
         keeps="snapshots.py",
+        given=core_schema(),
         checks=(
             a_shape_is_a_text,
             other_fields_are_another_shape,

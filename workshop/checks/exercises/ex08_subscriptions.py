@@ -10,10 +10,14 @@ import psycopg
 
 from eventstore import Log, LogPosition, RecordedEvent
 
-from ...bank import CashierEmployed, event_types
+from ...bank import CashierEmployed
+from ...bank.examples import deposited, employed
+from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
-from ..sandbox import Sandbox, own_sandbox
+from ..looks import looks
+from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
+from ..scene import Advice, Cases, SqlCall
 
 # A position that this log would have announced: the lock stands for an append under way.
 ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
@@ -21,21 +25,14 @@ DRAWN = "SELECT last_value - (NOT is_called)::int FROM events_position_seq"
 
 
 def store(sandbox: Sandbox, *streams: str) -> None:
-    """Store a deposit at the end of each of these streams, in this order, as if others had committed them.
+    """Store an event at the end of each of these streams, in this order, as if others had committed them.
 
     Nothing is announced, so they are settled at once, in the transaction of the check, too.
     """
     for stream_id in streams:
-        if stream_id.startswith("cashier"):
-            type, data = "CashierEmployed", '{"cashier_id": "cashier-1", "name": "Anna"}'
-        else:
-            type, data = "DepositRecorded", '{"account_id": "account-1", "amount": "1", "cashier_id": "cashier-1"}'
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
-            " SELECT %(id)s, count(*) + 1, gen_random_uuid(), %(type)s, %(data)s, '{}', clock_timestamp()"
-            " FROM events WHERE stream_id = %(id)s",
-            {"id": stream_id, "type": type, "data": data},
-        )
+        last = sandbox.value("SELECT coalesce(max(version), 0) FROM events WHERE stream_id = %s", (stream_id,))
+        event = employed() if stream_id.startswith("cashier") else deposited(1)
+        sandbox.put(stream_id, event, first=last + 1)
 
 
 def from_one(sandbox: Sandbox) -> None:
@@ -65,11 +62,7 @@ def all_streams_are_read(sandbox: Sandbox) -> None:
 def in_the_order_of_positions(sandbox: Sandbox) -> None:
     """They come in the order of their positions"""
     for position, stream_id in ((3, "account-1"), (1, "account-2"), (4, "account-0"), (2, "account-3")):
-        sandbox.execute(
-            "INSERT INTO events (stream_id, version, position, id, type, data, metadata, recorded_at)"
-            " OVERRIDING SYSTEM VALUE VALUES (%s, 1, %s, gen_random_uuid(), 'X', '{}', '{}', clock_timestamp())",
-            (stream_id, position),
-        )
+        sandbox.put(stream_id, "X", position=lambda _, position=position: position)
     found = read_log(sandbox, 0)
     assert found == [1, 2, 3, 4], (
         f"The positions should come as [1, 2, 3, 4]. They came as {found}. Without ORDER BY position, rows come as they "
@@ -120,23 +113,63 @@ def a_hole_is_stepped_over(sandbox: Sandbox) -> None:
     )
 
 
+# Position, version, moment and stream are four orders, positions have holes, and some are beyond what an integer holds.
+_POSITIONS = (11, 3, 99, 2, 10, 1, 100, 9, 30, 5 * 10**9, 2**31, 5)
+_LOG = "".join(
+    put(
+        f"account-{position % 4}",
+        "X",
+        first=13 - number,
+        at=lambda version: moment(version // 3),
+        position=lambda _, position=position: position,
+    )
+    for number, position in enumerate(_POSITIONS)
+)
+READS = (
+    Cases(
+        call=SqlCall("SELECT position FROM read_log({})"),
+        story=f"The log holds the positions {', '.join(map(str, sorted(_POSITIONS)))}",
+        before=_LOG,
+        given=tuple(
+            (f"{after}, {max_count}",)
+            for after in (0, 1, 2, 3, 4, 8, 9, 10, 11, 29, 99, 100, 2**31 - 1, 2**31, 4 * 10**9, 5 * 10**9, 6 * 10**9)
+            for max_count in (1, 2, 3, 12, 10**10)
+        )
+        + (("0, 0",), ("-1, 2",)),
+        advice=Advice(
+            "The next max_count events behind the checkpoint, by the number in position: whatever holes there are, "
+            "WHERE position > after ORDER BY position LIMIT max_count. An OFFSET counts rows, and a text is no number."
+        ),
+    ),
+    Cases(
+        call=SqlCall("SELECT * FROM read_log({})"),
+        story="The log holds the positions 1, 2, 3, 5 and more",
+        before=_LOG,
+        given=(("1, 2",), ("100, 9",)),
+        advice=Advice("Each row is the event as it is stored, all of its columns."),
+    ),
+    Cases(
+        call=SqlCall("SELECT count(*), max(position) FROM read_log({})"),
+        story="The log holds 1100 events",
+        before=many("account-1", 1100),
+        given=(("0, 2000",), ("10, 1050",)),
+        advice=Advice("max_count is the only LIMIT."),
+    ),
+)
+
+
 # 08.2 settled_position
 
 
 @contextmanager
-def open_append(sandbox: Sandbox, stream_id: str, events: int = 1) -> Iterator[psycopg.Connection]:
-    """Append on a connection of its own, and roll back at the end.
+def open_append(sandbox: Sandbox, *appends: str) -> Iterator[psycopg.Connection]:
+    """Append on a connection of its own, and roll back at the end. SQL that appends is what it takes.
 
     Nothing is stored, so nobody needs a new schema afterwards; but positions are drawn, and stay drawn.
     """
     with sandbox.database.connect() as connection, connection.transaction(force_rollback=True):
-        append(connection, stream_id, events)
+        connection.execute("".join(appends))
         yield connection
-
-
-def append(connection: psycopg.Connection, stream_id: str, events: int = 1) -> None:
-    batch = ", ".join(['{"type": "X", "data": {}}'] * events)
-    connection.execute("SELECT FROM append_to_stream(%s, NULL, %s)", (stream_id, f"[{batch}]"))
 
 
 def look(sandbox: Sandbox) -> LogPosition:
@@ -191,7 +224,7 @@ def an_open_append_holds_back(sandbox: Sandbox) -> None:
     """An append under way holds the reader back"""
     from_the_first(sandbox)
     store(sandbox, "account-1")
-    with open_append(sandbox, "account-2", events=2):
+    with open_append(sandbox, append("account-2", "X", "X")):
         store(sandbox, "account-1")  # and one that is done already
         sandbox.execute("SELECT nextval('events_position_seq')")  # and one that came to nothing
         found = look(sandbox)
@@ -210,11 +243,11 @@ def the_lowest_counts(sandbox: Sandbox) -> None:
     from_the_first(sandbox)
     store(sandbox, "account-1")
     with (
-        open_append(sandbox, "account-2") as first,
-        open_append(sandbox, "account-3"),
-        open_append(sandbox, "account-4"),
+        open_append(sandbox, append("account-2", "X")) as first,
+        open_append(sandbox, append("account-3", "X")),
+        open_append(sandbox, append("account-4", "X")),
     ):
-        append(first, "account-5")  # one that announced early appends once more
+        first.execute(append("account-5", "X"))  # one that announced early appends once more
         found = look(sandbox)
     assert found.settled == 1, (
         "Three appends are under way. They announced 1, 2 and 3, so settled should be 1, the lowest. "
@@ -226,7 +259,7 @@ def a_hole_stalls_nobody(sandbox: Sandbox) -> None:
     """An append that was rolled back stalls nobody"""
     from_the_first(sandbox)
     store(sandbox, "account-1")
-    with open_append(sandbox, "account-2"):
+    with open_append(sandbox, append("account-2", "X")):
         pass
     store(sandbox, "account-1")
     found = look(sandbox)
@@ -316,7 +349,7 @@ def a_reader(sandbox: Sandbox, *streams: str, checkpoint: int = 0) -> Handled:
 
 
 def handle_next(sandbox: Sandbox, handler: Any, size: int = 100, log: Log | None = None, **wanted: Any) -> Any:
-    log = log or Log(sandbox.database.connection, event_types())
+    log = log or sandbox.store(kind=Log)
     return sandbox.answer(log, "report", handler, size, **wanted)
 
 
@@ -437,27 +470,14 @@ def the_checkpoint_never_goes_back(sandbox: Sandbox) -> None:
     )
 
 
-class Busy(Log):
-    """A log to which somebody else appends right after each look at it."""
-
-    sandbox: Sandbox
-
-    def settled_position(self) -> LogPosition:
-        found = super().settled_position()
-        store(self.sandbox, "account-7")
-        return found
-
-    def read_all(self, **how: Any) -> list[RecordedEvent]:
-        found = super().read_all(**how)
-        store(self.sandbox, "account-8")
-        return found
-
-
 def an_append_meanwhile_is_not_skipped(sandbox: Sandbox) -> None:
     """An append that comes meanwhile is not skipped"""
     handler = a_reader(sandbox, *ACCOUNTS)
-    busy = Busy(sandbox.database.connection, event_types())
-    busy.sandbox = sandbox
+    busy = interrupted(
+        sandbox.store(kind=Log),
+        settled_position=lambda: store(sandbox, "account-7"),
+        read_all=lambda: store(sandbox, "account-8"),
+    )
     handle_next(sandbox, handler, log=busy)
     handle_next(sandbox, handler)
     handled = [position for call in handler.calls for position in call]
@@ -468,10 +488,6 @@ def an_append_meanwhile_is_not_skipped(sandbox: Sandbox) -> None:
     )
 
 
-class Broken(Exception):
-    """What a handler raises."""
-
-
 def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
     """A handler that raises leaves everything as it was"""
     handler = a_reader(sandbox, *ACCOUNTS)
@@ -480,15 +496,12 @@ def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
         handler(connection, events)
         raise Broken("the printer is out of paper")
 
-    try:
+    with expect(
+        Broken,
+        "The handler raised an error, and handle_next returned as if nothing had happened. Whoever runs it must know: "
+        "let the error go to the caller.",
+    ):
         handle_next(sandbox, failing)
-    except Broken:
-        pass
-    else:
-        raise AssertionError(
-            "The handler raised an error, and handle_next returned as if nothing had happened. Whoever runs it must know: "
-            "let the error go to the caller."
-        )
     assert checkpoint(sandbox) == 0, (
         f"The handler raised an error, and the checkpoint is {checkpoint(sandbox)}: these events will never be handled. "
         "The checkpoint moves after the handler, in the same transaction."
@@ -510,13 +523,13 @@ def both_or_none(sandbox: Sandbox) -> None:
         CREATE TRIGGER crash BEFORE UPDATE ON subscriptions FOR EACH ROW EXECUTE FUNCTION crash();
     """)
     try:
-        handle_next(sandbox, handler)
-    except psycopg.errors.RaiseException:
-        pass
-    else:
-        raise AssertionError(
-            "Moving the checkpoint failed in the database, and handle_next returned as if nothing had happened."
-        )
+        with expect(
+            psycopg.errors.RaiseException,
+            "Moving the checkpoint failed in the database, and handle_next returned as if nothing had happened.",
+        ):
+            handle_next(sandbox, handler)
+    finally:
+        sandbox.execute("DROP FUNCTION crash CASCADE")
     written = sandbox.values("SELECT position FROM handled")
     assert written == [], (
         "The power went out when the checkpoint was about to move. It is where it was, 0, and what the handler wrote about "
@@ -528,31 +541,20 @@ def both_or_none(sandbox: Sandbox) -> None:
 def two_workers_take_turns(sandbox: Sandbox) -> None:
     """Two workers under one name take turns"""
     handler = a_reader(sandbox, *ACCOUNTS)
-    other = Log(sandbox.database.connect(lock_timeout="2s"), event_types())
-    started: list[threading.Thread] = []
-    raised: list[Exception] = []
-
-    def second() -> None:
-        try:
-            sandbox.answer(other, "report", handler, 2)
-        except Exception as error:
-            raised.append(error)
+    second = sandbox.store(kind=Log, connection=sandbox.database.connect(lock_timeout="1ms"))
+    waits = False
 
     def first(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        nonlocal waits
         handler(connection, events)
-        started.append(threading.Thread(target=second, daemon=True))
-        started[0].start()
-        watcher, deadline = sandbox.database.connect(), time.monotonic() + 1
-        waits = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
-        while started[0].is_alive() and time.monotonic() < deadline:
-            if watcher.execute(waits, (other.connection.info.backend_pid,)).fetchone()[0]:  # type: ignore[index]
-                break
-            time.sleep(0.002)
+        try:
+            handle_next(sandbox, handler, 2, second)
+        except psycopg.errors.LockNotAvailable:
+            waits = True
 
     handle_next(sandbox, first, 2)
-    started[0].join(timeout=3)
-    for error in raised:
-        raise error
+    if waits:  # its turn comes when the first one has committed
+        handle_next(sandbox, handler, 2, second)
     assert handler.calls == [[1, 2], [3]], (
         "Two workers read under one name. While the first was handling [1, 2], the second one came. It should wait, and "
         f"then go on with [3]. The calls were {handler.calls}. The look at the checkpoint must be a lock as well: "
@@ -722,6 +724,7 @@ EXERCISES = (
             in_the_order_of_positions,
             no_more_than_asked_for,
             a_hole_is_stepped_over,
+            *looks(*READS),
         ),
         hints=(
             "It is one SELECT on `events`. Three things make it a page of the log: where it begins, in which order, and "

@@ -1,18 +1,21 @@
 """The exercises of notebook 09: a stream moves into the archive, and the books of a year are closed."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 
-from eventstore import EventStore, RecordedEvent, WrongExpectedVersion
+from eventstore import EventStore, WrongExpectedVersion
 
-from ...bank import AccountClosed, AccountOpened, CashWithdrawn, CommandRefused, DepositRecorded
+from ...bank import CommandRefused
 from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
+from ...bank.examples import closed, deposited, opened, withdrawn
+from ..arranged import append, put
 from ..exercise import Exercise
 from ..given import whole_schema
-from ..sandbox import Sandbox, own_sandbox
+from ..looks import looks
+from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
+from ..scene import Advice, Cases, Scene, Somebody, SqlCall
 
 WRONG_EXPECTED_VERSION = "ES001"
 FACTS_STAY = "ES002"
@@ -22,18 +25,12 @@ NULL_NOT_ALLOWED = "22004"
 # 09.1 archive_stream
 
 
-def append(*types: str, stream_id: str = "account-1") -> str:
-    """Return the SQL that appends events, whatever the version."""
-    events = ", ".join(f'{{"type": "{type}", "data": {{}}}}' for type in types)
-    return f"SELECT version FROM append_to_stream('{stream_id}', NULL, '[{events}]')"
-
-
 def two_accounts(sandbox: Sandbox) -> None:
     """Store four events of two accounts, mixed: account-1 has three of them, at the positions 1, 3 and 4."""
     for statement in (
-        append("AccountOpened"),
-        append("AccountOpened", stream_id="account-2"),
-        append("DepositRecorded", "AccountClosed"),
+        append("account-1", "AccountOpened"),
+        append("account-2", "AccountOpened"),
+        append("account-1", "DepositRecorded", "AccountClosed"),
     ):
         sandbox.execute(statement)
 
@@ -49,6 +46,11 @@ def archived(sandbox: Sandbox, stream_id: str = "account-1", expected: int | Non
     try:
         return sandbox.value(archive(stream_id, expected))
     except psycopg.Error as error:
+        assert error.sqlstate != WRONG_EXPECTED_VERSION or expected is not None, (
+            f"Without an expected version any will do, and {stream_id} was refused: {error.diag.message_primary}. "
+            "`stream.version <> expected_version` is not true where expected_version is NULL; IS DISTINCT FROM takes NULL "
+            "for a version."
+        )
         if error.sqlstate != FACTS_STAY:
             raise
         raise AssertionError(
@@ -86,6 +88,11 @@ def it_returns_how_many(sandbox: Sandbox) -> None:
     two_accounts(sandbox)
     sandbox.execute("INSERT INTO snapshots VALUES ('account-1', 'BankAccount', 'v1', 2, now(), '{}')")
     returned = archived(sandbox)
+    left = versions(sandbox, "events", "account-2")
+    assert left == [1], (
+        f"account-1 was archived, and of account-2 the versions {left} are left in events: all streams were moved. Each "
+        "statement needs its WHERE e.stream_id = archive_stream.stream_id."
+    )
     assert returned == 3, (
         f"account-1 had 3 events, and the function returned {returned!r}. GET DIAGNOSTICS moved = ROW_COUNT counts the "
         "rows of the statement right before it."
@@ -120,7 +127,7 @@ def the_stream_refuses_appends(sandbox: Sandbox) -> None:
         "would store version 4 in events, away from the rest: UPDATE streams s SET archived_at = clock_timestamp()."
     )
     assert info[0] == 3, f"Archiving adds no event: account-1 stays at version 3. Its row says {info[0]}."
-    error = sandbox.refused(append("DepositRecorded"))
+    error = sandbox.refused(append("account-1", "DepositRecorded"))
     assert error is not None and error.sqlstate == STREAM_ARCHIVED, "An append to the archived account-1 went through."
 
 
@@ -213,7 +220,7 @@ def its_snapshots_are_gone(sandbox: Sandbox) -> None:
 def an_append_under_way_is_waited_for(sandbox: Sandbox) -> None:
     """An append that is under way is waited for"""
     two_accounts(sandbox)
-    outcome = sandbox.while_open(append("DepositRecorded"), archive())
+    outcome = sandbox.while_open(append("account-1", "DepositRecorded"), archive())
     found = versions(sandbox, "archived_events"), versions(sandbox, "events")
     assert found == ([1, 2, 3, 4], []), (
         "Version 4 was being appended when account-1 was archived. Now archived_events holds the versions "
@@ -228,7 +235,7 @@ def an_append_under_way_is_waited_for(sandbox: Sandbox) -> None:
 def a_version_overtaken_is_noticed(sandbox: Sandbox) -> None:
     """A version that is overtaken meanwhile is noticed"""
     two_accounts(sandbox)
-    outcome = sandbox.while_open(append("DepositRecorded"), archive(expected=3))
+    outcome = sandbox.while_open(append("account-1", "DepositRecorded"), archive(expected=3))
     assert isinstance(outcome, psycopg.Error) and not versions(sandbox, "archived_events"), (
         "Somebody saw account-1 at version 3 and had it archived, while version 4 was being appended: it was archived, "
         "with an event that they never saw. The comparison came before the wait: SELECT ... FOR UPDATE waits first, and "
@@ -244,13 +251,74 @@ def _said(outcome: Any) -> str:
     return f" (the function raised: {outcome.diag.message_primary})" if isinstance(outcome, psycopg.Error) else ""
 
 
+ARCHIVE = SqlCall("SELECT archive_stream({})")
+_TWO_STREAMS = (
+    put(
+        "account-1", "AccountOpened", "DepositRecorded", "AccountClosed", position=lambda version: 7 * version, row=True
+    )
+    + put("account-2", *["X"] * 12, position=lambda version: 100 - version, row=True)
+    + "INSERT INTO snapshots SELECT id, 'BankAccount', 'v1', 1, '2025-03-01', '{}'::json FROM streams;"
+    " INSERT INTO snapshots SELECT id, 'Statement', 'v2', 3, '2025-03-03', '{}'::json FROM streams;"
+)
+OF_ARCHIVE = Advice(
+    "The lock comes first, then the comparison with the version in the row, then the move; what is returned is how many events "
+    "left the table events.",
+    "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
+    "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
+    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
+)
+ARCHIVES = (
+    Cases(
+        call=ARCHIVE,
+        story="account-1 is at version 3, and account-2 at version 12",
+        before=_TWO_STREAMS,
+        given=tuple(
+            (arguments,)
+            for arguments in (
+                *(f"'{id}'" for id in ("account-1", "account-2", "Account-1", "account_1", "account-%", "")),
+                *(f"'account-1', {version}" for version in (3, 2, 4, 0, -1, 2**31, "NULL")),
+                *(f"'account-2', {version}" for version in (12, 9, 1)),
+                *(f"'account-3', {version}" for version in (0, 1, -1, "NULL")),
+                "stream_id => 'account-1', expected_version => 3",
+            )
+        ),
+        advice=OF_ARCHIVE,
+    ),
+    Cases(
+        call=ARCHIVE,
+        story="account-1 is in the archive, at version 3",
+        before=_TWO_STREAMS + "SELECT archive_stream('account-1');"
+        " UPDATE streams SET archived_at = '2025-04-01' WHERE id = 'account-1';",
+        given=tuple((f"'account-1'{expected}",) for expected in ("", ", 3", ", 2", ", 0", ", NULL")),
+        advice=OF_ARCHIVE,
+    ),
+    Scene(
+        call=ARCHIVE,
+        story="account-1 is at version 3",
+        before=_TWO_STREAMS,
+        given=("'account-1'",),
+        somebody=(
+            Somebody("appended an event to account-1", append("account-1", "DepositRecorded")),
+            Somebody("archived account-1", "SELECT archive_stream('account-1')"),
+        ),
+        stranger=Somebody("appends to account-2", append("account-2", "X")),
+        advice=OF_ARCHIVE,
+    ),
+    Scene(
+        call=ARCHIVE,
+        story="account-1 is at version 3",
+        before=_TWO_STREAMS,
+        given=("'account-1', 3",),
+        somebody=(Somebody("appended an event to account-1", append("account-1", "DepositRecorded")),),
+        breaks=False,
+        advice=OF_ARCHIVE,
+    ),
+)
+
+
 # 09.2 close_books
 
 OLD_BOOK, NEW_BOOK = "account-1:2025", "account-1:2026"
-
-
-class Broken(Exception):
-    """What a store of a check raises where the program breaks down."""
 
 
 class BreaksAtTheArchive(EventStore):
@@ -262,34 +330,14 @@ class BreaksAtTheArchive(EventStore):
         return super().execute(query, parameters, **how)
 
 
-class IsInterrupted(EventStore):
-    """A store where somebody else does something right after the first time that a stream is read."""
-
-    def __init__(self, connection: psycopg.Connection, meanwhile: Callable[[], object]):
-        super().__init__(connection, event_types())
-        self._meanwhile: Callable[[], object] | None = meanwhile
-
-    def read_stream(self, *args: Any, **options: Any) -> list[RecordedEvent]:
-        events = super().read_stream(*args, **options)
-        if self._meanwhile:
-            meanwhile, self._meanwhile = self._meanwhile, None
-            meanwhile()
-        return events
-
-
 def book_of_2025(sandbox: Sandbox, *amounts: str, kind: type[EventStore] = EventStore) -> EventStore:
     """Return a store in which account-1 has a book of 2025, with deposits, or withdrawals where there is a minus.
 
     It is in EUR, and the accounts of the notebook are in PLN: a currency that is written into the answer shows.
     """
-    store = kind(sandbox.database.connection, event_types())
-    movements = [
-        CashWithdrawn("account-1", -Decimal(amount), "cashier-1")
-        if amount.startswith("-")
-        else DepositRecorded("account-1", Decimal(amount), "cashier-1")
-        for amount in amounts
-    ]
-    store.append(OLD_BOOK, [AccountOpened("account-1", "EUR"), *movements])
+    store = sandbox.store(types=event_types(), kind=kind)
+    movements = [withdrawn(amount[1:]) if amount.startswith("-") else deposited(amount) for amount in amounts]
+    store.append(OLD_BOOK, [opened("account-1", "EUR"), *movements])
     return store
 
 
@@ -349,7 +397,7 @@ def the_next_year_goes_on(sandbox: Sandbox) -> None:
     """A year later, the balance goes on from there"""
     store = book_of_2025(sandbox, "100.00")
     sandbox.answer(store, "account-1", 2025)
-    store.append(NEW_BOOK, [DepositRecorded("account-1", Decimal(7), "cashier-1")])
+    store.append(NEW_BOOK, [deposited(7)])
     sandbox.answer(store, "account-1", 2026)
     found = first_of(store, "account-1:2027")
     assert found == BalanceBroughtForward("account-1", "EUR", Decimal(107)), (
@@ -373,7 +421,7 @@ def there_has_to_be_an_open_book(sandbox: Sandbox) -> None:
     """Where there is no open book, there is nothing to close"""
     store = book_of_2025(sandbox, "5.00", "-5.00")
     _must_refuse(sandbox, store, "account-2", "There is no account-2")
-    store.append(OLD_BOOK, [AccountClosed("account-1")])
+    store.append(OLD_BOOK, [closed()])
     _must_refuse(sandbox, store, "account-1", "The account was closed in 2025")
 
 
@@ -405,17 +453,14 @@ def _must_be_as_before(store: EventStore, what: str) -> None:
 def a_book_that_was_begun_is_not_touched(sandbox: Sandbox) -> None:
     """Where the new book was begun already, everything stays as it was"""
     store = book_of_2025(sandbox, "100.00")
-    store.append(NEW_BOOK, [DepositRecorded("account-1", Decimal(1), "cashier-1")])
-    try:
+    store.append(NEW_BOOK, [deposited(1)])
+    with expect(
+        WrongExpectedVersion,
+        "The book of 2026 held a deposit already, and close_books reported success. A balance can be brought forward "
+        "at the beginning of a book only: append it with expected_version=NO_STREAM, and let WrongExpectedVersion "
+        "through.",
+    ):
         sandbox.answer(store, "account-1", 2025)
-    except WrongExpectedVersion:
-        pass
-    else:
-        raise AssertionError(
-            "The book of 2026 held a deposit already, and close_books reported success. A balance can be brought forward "
-            "at the beginning of a book only: append it with expected_version=NO_STREAM, and let WrongExpectedVersion "
-            "through."
-        )
     _must_be_as_before(store, "The book of 2026 was there already, so close_books failed half way")
     assert len(book(store, NEW_BOOK)) == 1, f"The book of 2026 held one event. It holds {book(store, NEW_BOOK)}."
 
@@ -423,12 +468,8 @@ def a_book_that_was_begun_is_not_touched(sandbox: Sandbox) -> None:
 def a_break_half_way_leaves_nothing(sandbox: Sandbox) -> None:
     """Broken off half way, everything stays as it was"""
     store = book_of_2025(sandbox, "100.00", kind=BreaksAtTheArchive)
-    try:
+    with expect(Broken, "The program broke down right before the archive, and close_books kept quiet about it."):
         sandbox.answer(store, "account-1", 2025)
-    except Broken:
-        pass
-    else:
-        raise AssertionError("The program broke down right before the archive, and close_books kept quiet about it.")
     _must_be_as_before(store, "The program broke down right before the archive")
     assert not book(store, NEW_BOOK), (
         f"The program broke down right before the archive. The book of 2026 should not be there, and holds "
@@ -440,9 +481,11 @@ def a_break_half_way_leaves_nothing(sandbox: Sandbox) -> None:
 def a_deposit_in_between_is_not_lost(sandbox: Sandbox) -> None:
     """A deposit that comes in between is not lost"""
     book_of_2025(sandbox, "100.00")
-    anna = EventStore(sandbox.database.connect(), event_types())
-    late = DepositRecorded("account-1", Decimal(5), "anna")
-    store = IsInterrupted(sandbox.database.connection, lambda: anna.append(OLD_BOOK, [late]))
+    anna = sandbox.store(types=event_types(), connection=sandbox.database.connect())
+    late = iter([deposited(5, cashier="anna")])
+    store = interrupted(
+        sandbox.store(types=event_types()), read_stream=lambda: [anna.append(OLD_BOOK, [event]) for event in late]
+    )
     try:
         sandbox.answer(store, "account-1", 2025)
     except WrongExpectedVersion:
@@ -477,6 +520,7 @@ EXERCISES = (
             its_snapshots_are_gone,
             an_append_under_way_is_waited_for,
             a_version_overtaken_is_noticed,
+            *looks(*ARCHIVES),
         ),
         hints=(
             "Take it in the order of the list: lock, compare, and then four short statements for a stream that is still "

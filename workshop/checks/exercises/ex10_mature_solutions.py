@@ -1,5 +1,6 @@
 """Exercises of notebook 10: a command on a mature event store, and a test that convicts a weak one."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,12 @@ from eventsourcing.application import Application
 
 from eventstore import ANY, EventStore
 
-from ...bank import AccountOpened, CommandRefused, event_types
+from ...bank import CommandRefused
 from ...bank.eventsourcing_bank import Account
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..sandbox import Sandbox, own_sandbox
+from ..suspects import Suspect, tried
 from .weak_store import WeakStore
 
 # 10.1 withdraw_cash
@@ -129,6 +131,14 @@ def money_stays_exact(sandbox: Sandbox) -> None:
 # 10.2 test_the_weak_store
 
 
+class Splits(EventStore):
+    """Weak in the same way, by other means: a batch goes in as two, its first event and the rest."""
+
+    def append(self, stream_id: str, events: Any, *, event_ids: Any = None, **options: Any) -> Any:
+        appended = super().append(stream_id, events[:1], event_ids=event_ids and event_ids[:1], **options)
+        return super().append(stream_id, events[1:], event_ids=event_ids and event_ids[1:]) if events[1:] else appended
+
+
 class ForgetsVersions(EventStore):
     """Weak as well, but elsewhere: it takes any expected version."""
 
@@ -136,47 +146,53 @@ class ForgetsVersions(EventStore):
         return super().append(*args, **{**options, "expected_version": ANY})
 
 
-def fresh(sandbox: Sandbox, kind: type[EventStore]) -> EventStore:
-    return kind(sandbox.database.connect(), event_types())
+class ReadsBackwards(EventStore):
+    """Weak elsewhere: the newest event comes first."""
+
+    def read_stream(self, *args: Any, **options: Any) -> Any:
+        return super().read_stream(*args, **options)[::-1]
 
 
-def run(sandbox: Sandbox, store: EventStore) -> AssertionError | None:
-    """Run the learner's test; return what it says if it fails."""
-    try:
-        sandbox.answer(store)
-    except AssertionError as error:
-        return error
-    return None
+def a(kind: type[EventStore]) -> Callable[[Sandbox], EventStore]:
+    return lambda sandbox: sandbox.store(connection=sandbox.database.connect(), kind=kind)
+
+
+def tried_on(sandbox: Sandbox, kind: type[EventStore], what: str, otherwise: str) -> AssertionError | None:
+    """Run the learner's test on a store; return what it says if it fails, and tell of any other error."""
+    _, error = tried(sandbox, Suspect(a(kind)))
+    if isinstance(error, TypeError) and "account_id" in str(error):
+        otherwise = 'That event has a field, account_id: NobodyKnowsThis("account-1").'
+    assert error is None or isinstance(error, AssertionError), (
+        f"On {what}, your test ends with {type(error).__name__}: {error}. {otherwise}"
+    )
+    return error
 
 
 @own_sandbox
 def a_good_store_passes(sandbox: Sandbox) -> None:
     """The reference passes the test"""
-    store = fresh(sandbox, EventStore)
-    try:
-        error = run(sandbox, store)
-    except Exception as raised:
-        raise AssertionError(
-            f"On the reference, your test ends with {type(raised).__name__}: {raised}. Where an append should be refused, "
-            "catch the error that says so: the test goes on after it, and looks at what was stored."
-        ) from None
+    error = tried_on(
+        sandbox,
+        EventStore,
+        "the reference",
+        "Where an append should be refused, catch the error that says so: the test goes on after it, and looks at what was "
+        "stored.",
+    )
     assert error is None, (
         f"The reference keeps all of these guarantees, and your test fails on it{_saying(error)}. Such a test blames every "
         "store. What should be in the stream at that point?"
     )
 
 
+IS_NO_VERDICT = (
+    "That is a crash and no verdict: assert what should hold, so that the test fails with an AssertionError."
+)
+
+
 @own_sandbox
 def the_weak_store_fails(sandbox: Sandbox) -> None:
     """The weak store fails it"""
-    store = fresh(sandbox, WeakStore)
-    try:
-        error = run(sandbox, store)
-    except Exception as raised:
-        raise AssertionError(
-            f"On the weak store, your test ends with {type(raised).__name__}: {raised}. That is a crash and no verdict: "
-            "assert what should hold, so that the test fails with an AssertionError."
-        ) from None
+    error = tried_on(sandbox, WeakStore, "the weak store", IS_NO_VERDICT)
     assert error is not None, (
         "The weak store passes your test. So this promise it keeps, or your test did not get to the point where it "
         "breaks. As long as all goes well, nothing shows: make something go wrong, and look at what was stored."
@@ -186,7 +202,7 @@ def the_weak_store_fails(sandbox: Sandbox) -> None:
 @own_sandbox
 def it_says_what_is_wrong(sandbox: Sandbox) -> None:
     """The failing test says what is wrong"""
-    error = run(sandbox, fresh(sandbox, WeakStore))
+    error = tried_on(sandbox, WeakStore, "the weak store", IS_NO_VERDICT)
     assert error is not None and str(error).strip(), (
         "The test fails on the weak store, with an AssertionError that says nothing. Whoever reads it in a year needs to "
         'know which promise was broken: assert condition, "what happened".'
@@ -196,20 +212,29 @@ def it_says_what_is_wrong(sandbox: Sandbox) -> None:
 @own_sandbox
 def it_blames_nobody_else(sandbox: Sandbox) -> None:
     """A store with another fault passes it"""
-    store = fresh(sandbox, ForgetsVersions)
-    store.append("another-1", [AccountOpened("another-1", "PLN")])
-    error = None
-    try:
-        error = run(sandbox, store)
-    except Exception as raised:
-        error = AssertionError(f"{type(raised).__name__}: {raised}")
-    assert error is None, (
-        "Your test also fails on a store whose batches are whole, and which ignores the expected version instead"
-        f"{_saying(error)}. A test that names a guarantee should fail for that one alone."
+    for kind, fault in (
+        (ForgetsVersions, "which ignores the expected version instead"),
+        (ReadsBackwards, "which reads a stream from its end instead"),
+    ):
+        _, error = tried(sandbox, Suspect(a(kind)))
+        said = error if isinstance(error, AssertionError) or error is None else f"{type(error).__name__}: {error}"
+        assert error is None, (
+            f"Your test also fails on a store whose batches are whole, and {fault}{_saying(said)}. "
+            "A test that names a guarantee should fail for that one alone."
+        )
+
+
+@own_sandbox
+def the_same_fault_is_found_elsewhere(sandbox: Sandbox) -> None:
+    """Another store with the same fault fails it"""
+    error = tried_on(sandbox, Splits, "another store with the same fault", IS_NO_VERDICT)
+    assert error is not None, (
+        "Another store breaks the same promise: it stores the first event of a batch by itself, and then the rest. It passes "
+        "your test. Ask no store for its class: do with it what everybody does, and look at what was stored."
     )
 
 
-def _saying(error: BaseException | None) -> str:
+def _saying(error: object) -> str:
     return f", saying: {error}" if str(error or "").strip() else ""
 
 
@@ -252,7 +277,13 @@ EXERCISES = (
         difficulty="hard",
         keeps="test_weak_store.py",
         given=whole_schema(),
-        checks=(a_good_store_passes, the_weak_store_fails, it_says_what_is_wrong, it_blames_nobody_else),
+        checks=(
+            a_good_store_passes,
+            the_weak_store_fails,
+            it_says_what_is_wrong,
+            it_blames_nobody_else,
+            the_same_fault_is_found_elsewhere,
+        ),
         hints=(
             "Go through the table row by row, and try each promise on a `WeakStore` in a cell of your own. Four of the "
             "five hold. The fifth shows only where something goes wrong.",
@@ -262,8 +293,9 @@ EXERCISES = (
             "`Decimal('NaN')` with `InvalidEvent`. Put it second, catch the error, and count the events of the stream.",
             "```python\n"
             'store.append("account-1", [AccountOpened("account-1", "PLN")])\n'
+            'deposit = DepositRecorded("account-1", Decimal(10), "anna")\n'
             "try:\n"
-            '    store.append("account-1", [deposit, NobodyKnowsThis()])\n'
+            '    store.append("account-1", [deposit, NobodyKnowsThis("account-1")])\n'
             "except UnknownEventType:\n"
             "    pass\n"
             "```\n\nHow many events should `account-1` hold now?",
