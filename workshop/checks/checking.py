@@ -80,7 +80,7 @@ def _all_checks(exercise: Exercise) -> list[tuple[str, Check, str]]:
     Scenes come last. Those of earlier exercises are not played again: this one has its own, with what it adds.
 
     Returns:
-        For each, what it is called, the check, and the function of the answer's cell that it is about; "" for the answer.
+        Of each, its name, the check, and the function in the answer's cell that it is about; "" for the answer.
     """
     earlier = [each for each in EXERCISES.values() if each.keeps == exercise.keeps and each.id < exercise.id]
     part = ""

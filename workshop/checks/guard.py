@@ -71,12 +71,12 @@ class Guard:
         """Let time.sleep return at once, in this thread: who waits before a second attempt would wait at each call."""
         sleep, me = time.sleep, threading.get_ident()
 
-        def nap(seconds: float) -> None:
+        def nap(seconds: float, /) -> None:
             if threading.get_ident() != me:
                 sleep(seconds)
 
         self.cell.update(dict.fromkeys(self._naps, nap))
-        time.sleep = nap
+        time.sleep = nap  # type: ignore[assignment]
         try:
             yield
         finally:

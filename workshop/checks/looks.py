@@ -13,7 +13,7 @@ from .exercise import Check
 from .interlopers import MOST_PLACES, Act, Breaks, Comes, Kind, Looks
 from .sandbox import Sandbox
 from .scene import Cases, Scene, Somebody
-from .stage import FAILED, IDLE, Mode, Seen, Setup, Side, Stage
+from .stage import FAILED, IDLE, Mode, Rows, Seen, Setup, Side, Stage
 from .words import apart, listed, short
 
 _HOW: dict[Mode, str] = {
@@ -204,7 +204,7 @@ def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]
         yield "lost", places[-1]
 
 
-def _is_clean(seen: Seen, mode: Mode, before: dict[str, list[str]], whole: dict[str, list[str]]) -> bool:
+def _is_clean(seen: Seen, mode: Mode, before: Rows, whole: Rows) -> bool:
     """Whether an error has left nothing half done: all is as before, or, outside a transaction, all is done."""
     if mode == "alone":
         return not seen.left and seen.rows in (before, whole)

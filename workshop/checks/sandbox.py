@@ -139,7 +139,7 @@ class Sandbox:
         """Run one check; whatever it stores is gone afterwards.
 
         Args:
-            part: the name of a function beside the answer, in its cell, which the check is about; without one it passes.
+            part: the name of a function beside the answer, in its cell, that is checked; without one it passes.
 
         Raises:
             AnswerDoesNotRun: the answer is SQL, and PostgreSQL refuses it.
@@ -249,8 +249,8 @@ class Sandbox:
         *projections: Projection,
         connection: psycopg.Connection | None = None,
         types: EventTypes | None = None,
-        kind: type[SomeLog] = EventStore,  # type: ignore[assignment]
-    ) -> SomeLog:
+        kind: Any = EventStore,
+    ) -> Any:
         """Return an event store, or a log, for the events of the bank.
 
         Args:

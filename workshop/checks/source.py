@@ -266,7 +266,7 @@ def _brought_by(name: str, namespace: dict[str, Any]) -> Statement:
     if isinstance(value, ModuleType):
         text = f"import {value.__name__} as {name}"
     elif module and getattr(module, getattr(value, "__name__", ""), None) is value and module.__name__ != "__main__":
-        text = f"from {module.__name__} import {value.__name__} as {name}"
+        text = f"from {module.__name__} import {getattr(value, '__name__', name)} as {name}"
     else:
         raise NoSource(f"it uses `{name}`, which stands in no cell that could be found: put it into this one")
     return next(_statements([text]))

@@ -59,6 +59,9 @@ $$;
 """
 
 
+Rows = dict[str, list[str]] | None
+
+
 @dataclass(frozen=True)
 class Seen:
     """What can be seen of a play, in words.
@@ -73,7 +76,7 @@ class Seen:
     """
 
     outcome: str
-    rows: dict[str, list[str]] | None
+    rows: Rows
     left: tuple[str, ...] = ()
     error: BaseException | None = field(default=None, compare=False)
     places: tuple[str, ...] = field(default=(), compare=False)

@@ -6,7 +6,6 @@ statements, and an error rise at any of them, without a thread, a pause or luck.
 """
 
 import re
-from collections.abc import Generator
 from threading import Lock
 from typing import Any, Protocol
 
@@ -42,7 +41,7 @@ class Watched(psycopg.Connection):
         connection.__class__ = cls
         return connection  # type: ignore[return-value]
 
-    def wait(self, gen: Generator, *args: Any, **kwargs: Any) -> Any:
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         watch = self.watch
         if watch is None:
             return super().wait(gen, *args, **kwargs)
@@ -61,7 +60,7 @@ class Watched(psycopg.Connection):
             self.watch, self.lock = watch, lock
 
 
-def _telling(gen: Generator, watch: Watch) -> Generator:
+def _telling(gen: Any, watch: Watch) -> Any:
     """Be a generator of psycopg's, and tell of each time that nothing had come."""
     try:
         wanted = next(gen)
@@ -73,7 +72,7 @@ def _telling(gen: Generator, watch: Watch) -> Generator:
         return end.value
 
 
-def said_by(gen: Generator, connection: psycopg.Connection) -> str:
+def said_by(gen: Any, connection: psycopg.Connection) -> str:
     """Return the statement that a generator of psycopg's is about to send, "" where nobody need come in before it."""
     kind = gen.__qualname__
     if _GOES_ON.fullmatch(kind):

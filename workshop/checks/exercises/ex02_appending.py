@@ -768,7 +768,8 @@ def _appends(*batches: tuple[Any, ...]) -> tuple[tuple[str], ...]:
 
 
 _TWELVE = [event(f"E{number}", n=number) for number in range(1, 13)]
-_ODD = (
+_METADATA: tuple[Any, ...] = ({"user": "alice"}, [], None, {"n": [1.50]})
+_ODD: tuple[Any, ...] = (
     [{"type": "X"}],
     [{"type": "X", "data": [1, "2"]}],
     [{"type": "X", "data": "a text"}],
@@ -817,7 +818,7 @@ BATCHES = (
             *(("account-2", 9, _TWELVE[:length]) for length in (1, 2, 3, 12)),
             ("future-1", 1, THREE),
             *((stream_id, None, THREE) for stream_id in ("a", "account_1", "Account-1", "x" * 255, "x" * 256, "")),
-            *(("account-1", 2, THREE, metadata) for metadata in ({"user": "alice"}, [], None, {"n": [1.50]})),
+            *(("account-1", 2, THREE, metadata) for metadata in _METADATA),
             *(("account-1", 2, odd, {"user": "alice"}) for odd in _ODD),
             ("account-1", 2, "'{}'"),
         ),

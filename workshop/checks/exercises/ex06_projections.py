@@ -307,34 +307,28 @@ OF_DASHBOARD = Advice(
 )
 _ROWS = _upsert("cashier-1", "Anna", 2, "0.30") + _upsert("cashier-3", None, 1, "7")
 _SIX = [f"cashier-{number}" for number in (4, 2, 6, 1, 5, 3)]
+_EVENTS: tuple[list[Any], ...] = (
+    *([deposited(amount)] for amount in examples.AMOUNTS),
+    *([deposited(1, id, id), employed(id, "Zoë")] for id in examples.IDS),
+    [employed("cashier-1", "Anna Maria")],
+    [employed("cashier-3", "Ben")],
+    [employed("cashier-1", "Anna"), employed("cashier-1", "Anna Maria"), deposited(1)],
+    [deposited(5), deposited(5), deposited(5, "account-2"), deposited(5, "account-2")],
+    [
+        deposited("0.01", cashier="cashier-3"),
+        employed("cashier-3", "Ben"),
+        deposited("0.02", cashier="cashier-3"),
+    ],
+    [event for cashier in _SIX for event in (deposited(1, cashier=cashier), employed(cashier, cashier.title()))],
+    [deposited(number, f"account-{number}", f"cashier-{number}") for number in range(12)],
+    [],
+)
 DASHBOARDS = (
     Cases(
         call=PROJECT,
         story="The dashboard has a row of cashier-1, Anna, with 2 deposits, 0.30, and one of cashier-3, without a name",
         before=_ROWS,
-        given=tuple(
-            (Log()(*events),)
-            for events in (
-                *([deposited(amount)] for amount in examples.AMOUNTS),
-                *([deposited(1, id, id), employed(id, "Zoë")] for id in examples.IDS),
-                [employed("cashier-1", "Anna Maria")],
-                [employed("cashier-3", "Ben")],
-                [employed("cashier-1", "Anna"), employed("cashier-1", "Anna Maria"), deposited(1)],
-                [deposited(5), deposited(5), deposited(5, "account-2"), deposited(5, "account-2")],
-                [
-                    deposited("0.01", cashier="cashier-3"),
-                    employed("cashier-3", "Ben"),
-                    deposited("0.02", cashier="cashier-3"),
-                ],
-                [
-                    event
-                    for cashier in _SIX
-                    for event in (deposited(1, cashier=cashier), employed(cashier, cashier.title()))
-                ],
-                [deposited(number, f"account-{number}", f"cashier-{number}") for number in range(12)],
-                [],
-            )
-        ),
+        given=tuple((Log()(*events),) for events in _EVENTS),
         advice=OF_DASHBOARD,
     ),
     Scene(

@@ -121,7 +121,7 @@ _LOG = "".join(
         "X",
         first=13 - number,
         at=lambda version: moment(version // 3),
-        position=lambda _, position=position: position,
+        position=lambda _, position=position: position,  # type: ignore[misc]
     )
     for number, position in enumerate(_POSITIONS)
 )

@@ -489,7 +489,7 @@ def a_deposit_in_between_is_not_lost(sandbox: Sandbox) -> None:
     try:
         sandbox.answer(store, "account-1", 2025)
     except WrongExpectedVersion:
-        assert anna.stream_info(OLD_BOOK).archived_at is None, (  # type: ignore[union-attr]
+        assert anna.stream_info(OLD_BOOK).archived_at is None, (
             "A deposit came in between, WrongExpectedVersion was raised, and the book is in the archive all the same."
         )
         return
