@@ -143,7 +143,8 @@ def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
         between = () if somebody.then else _chosen(stage.undisturbed("reference", scene, mode).places)
         known = {act: _Lazy(right(act, between)) for act in acts[mode]}
         places = () if somebody.then else stage.undisturbed("answer", scene, mode).places
-        for at in (0, *_chosen(places)):
+        # A function in the database cannot know of the caller's transaction; what began before it, it can.
+        for at in (0, *(() if stage.gates and mode == "inside" else _chosen(places))):
             for act in acts[mode]:
                 who = Comes(somebody, act, at)
                 seen = stage.play("answer", scene, mode, who)
