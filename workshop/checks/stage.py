@@ -383,7 +383,8 @@ class Stage:
         self.connection.autocommit = True
         if self._paths["answer"] != self._paths["reference"]:
             path = f"SET search_path = {self._paths[side]};"
-            self.connection.unwatched(f"{path} SET stage.breaks = ''; SET stage.place = ''; SET stage.caller = 'on'" if self.gates else path)
+            gates = " SET stage.breaks = ''; SET stage.place = ''; SET stage.caller = 'on'" if self.gates else ""
+            self.connection.unwatched(path + gates)
 
     def _new_caller(self) -> Watched:
         return Watched.of(self._database.connect())
