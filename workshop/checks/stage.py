@@ -214,12 +214,13 @@ class Stage:
         if setup:
             setup(database.connection)
         self._tables = Tables(database)
-        self._clear = sandbox.clear_script()
         self.gates = gates
         if gates:
             database.execute(_GATE + "".join(map(_gated, self._tables.names)))
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
+        shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
+        self._clear = sandbox.clear_script() if shared else ""
         self.connection = self._new_caller()
         # Who arranges, and who comes in between, does so by the reference's functions.
         self.somebody = database.connect(lock_timeout="1ms", search_path=reference)

@@ -38,9 +38,7 @@ def words(value: Any) -> str:
         case type():
             return value.__name__
         case Mapping():
-            inside = sorted(
-                f"{words(key)}: {words(item)}" for key, item in value.items()
-            )  # in any order they are equal
+            inside = sorted(f"{words(key)}: {words(item)}" for key, item in value.items())
             return f"{{{', '.join(inside)}}}"
         case set() | frozenset():
             return f"{{{', '.join(sorted(map(words, value)))}}}" if value else "set()"
