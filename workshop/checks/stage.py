@@ -34,6 +34,7 @@ Side = Literal["answer", "reference"]
 Mode = Literal["alone", "inside", "manual"]  # autocommit; in a transaction of the caller's; without autocommit
 FAILED = "the caller's transaction has failed"
 IDLE = "no transaction is under way"
+CLOSED = "the connection is closed"
 Setup = Callable[[psycopg.Connection], Any]
 GATES = 4711  # the first number of the advisory locks at which functions in the database stop
 
@@ -259,7 +260,7 @@ class Stage:
         status = self.connection.info.transaction_status
         changed_by_others = play.who.changes_rows
         if self.connection.closed:
-            play.left.append("the connection is closed")
+            play.left.append(CLOSED)
         elif mode == "alone":
             if status != TransactionStatus.IDLE:
                 play.left.append("a transaction is left open")
