@@ -41,6 +41,8 @@ def looks(*scenes: Scene, setup: Setup | None = None) -> tuple[Check, ...]:
     """
     cases = [scene for scene in scenes if isinstance(scene, Cases)]
     scenes = tuple(scene for scene in scenes if not isinstance(scene, Cases))
+    # What a caller's transaction makes of a call is seen in the first scene of it.
+    firsts = [scene for number, scene in enumerate(scenes) if scene.call not in [it.call for it in scenes[:number]]]
     in_database = bool(scenes) or any(each.in_database for each in cases)
 
     def stage(sandbox: Sandbox) -> Stage:
@@ -54,13 +56,14 @@ def looks(*scenes: Scene, setup: Setup | None = None) -> tuple[Check, ...]:
         for each in cases:
             _same(stage(sandbox), each)
         for scene in scenes:
-            _undisturbed(stage(sandbox), scene)
+            _undisturbed(stage(sandbox), scene, _HOW if scene in firsts else ("alone",))
 
     def meanwhile(sandbox: Sandbox) -> None:
         """Somebody may come in between, at any point"""
         for scene in scenes:
             for somebody in scene.somebody:
-                _meanwhile(stage(sandbox), scene, somebody)
+                is_first = scene in firsts and somebody is scene.somebody[0]
+                _meanwhile(stage(sandbox), scene, somebody, inside=is_first and not somebody.then)
 
     def broken(sandbox: Sandbox) -> None:
         """Wherever it breaks, nothing is half done"""
@@ -98,9 +101,9 @@ def _same(stage: Stage, cases: Cases) -> None:
             _must_be(seen, [wanted], replace(cases, given=given), where)
 
 
-def _undisturbed(stage: Stage, scene: Scene) -> None:
+def _undisturbed(stage: Stage, scene: Scene, modes: Iterable[Mode]) -> None:
     """Raise AssertionError unless an answer that nobody disturbs does what the reference does, and nobody sees half."""
-    for mode in _HOW:
+    for mode in modes:
         seen, half = _looked_at(stage, "answer", scene, mode)
         right, also_half = _looked_at(stage, "reference", scene, mode)
         _must_be(seen, [right], scene, _HOW[mode])
@@ -126,10 +129,10 @@ def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen
 # Somebody comes in between
 
 
-def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
+def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody, inside: bool) -> None:
     """Raise AssertionError unless it comes out as with the reference, wherever somebody comes in between."""
     acts: dict[Mode, list[Act]] = {"alone": ["holds"] if somebody.then else list(_AND_THEN)}
-    if somebody is scene.somebody[0] and not somebody.then:
+    if inside:
         acts["inside"] = ["commits"]
     for mode in acts:
 
