@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from inspect import isgenerator
+from inspect import isfunction, isgenerator
 from typing import Any
 from uuid import UUID
 
@@ -38,8 +38,8 @@ def words(value: Any) -> str:
         case type():
             return value.__name__
         case Mapping():
-            inside = ", ".join(f"{words(key)}: {words(item)}" for key, item in value.items())
-            return f"{{{inside}}}"
+            inside = sorted(f"{words(key)}: {words(item)}" for key, item in value.items())
+            return f"{{{', '.join(inside)}}}"
         case set() | frozenset():
             return f"{{{', '.join(sorted(map(words, value)))}}}" if value else "set()"
         case list():
@@ -51,6 +51,8 @@ def words(value: Any) -> str:
         return f"({', '.join(map(words, value))}{',' if len(value) == 1 else ''})"
     if isgenerator(value):
         return "a generator"
+    if isfunction(value):
+        return value.__name__
     if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a data frame, row by row
         rows = [tuple(row) for row in value.itertuples(index=False)]
         return f"a data frame of {words(list(value.columns))} with {words(rows)}"
