@@ -513,7 +513,7 @@ OF_BOOKS = Advice(
     "rests on the version that was read with the balance, the new book must not be there yet: expected_version=version, and "
     "NO_STREAM. Errors go to the caller.",
     "BooksClosed ends the old book, BalanceBroughtForward begins the new one, with the balance and the currency that evolve_book "
-    "worked out, and the old book is archived.",
+    "worked out, and the old book is archived. Who looks whether a book is there has not kept others from beginning it: NO_STREAM.",
     "One transaction around all of it: with store.connection.transaction(): it takes part in the caller's, where there is one, and "
     "a COMMIT of your own would end that.",
 )
