@@ -94,7 +94,7 @@ class Tables:
         rows = database.execute(
             "SELECT relname, quote_ident(relname),"
             " coalesce(array_agg(attname) FILTER (WHERE atttypid = 'timestamptz'::regtype), '{}'),"
-            " coalesce(array_agg(attname) FILTER (WHERE attidentity <> ''), '{}')"
+            " coalesce(array_agg(attname) FILTER (WHERE attidentity <> ''), '{}'), array_agg(attname)"
             " FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0"
             " WHERE relkind = 'r' AND relnamespace = to_regnamespace(quote_ident(%s)) GROUP BY 1 ORDER BY 1",
             (database.schema,),
@@ -102,12 +102,13 @@ class Tables:
         self.names = [row[1] for row in rows]
         self.sequences = [
             name
-            for table, quoted, _, columns in rows
+            for table, quoted, _, columns, _ in rows
             for column in columns
             for (name,) in database.execute("SELECT pg_get_serial_sequence(%s, %s)", (quoted, column))
         ]
         self._moments = {row[0]: row[2] for row in rows}
-        self._positions = {row[0]: row[3] for row in rows}
+        drawn = {column for row in rows for column in row[3]}  # events take theirs along into the archive
+        self._positions = {row[0]: drawn.intersection(row[4]) if "stream_id" in row[4] else row[3] for row in rows}
         self._told: dict[tuple[str, str], list[str]] = {}  # the same is seen again and again
         # Changes whenever a row is inserted, updated or deleted, and is read much faster than the rows.
         counts = (f"(SELECT format('%s %s', count(*), max(xmin::text::bigint)) FROM {name})" for name in self.names)
