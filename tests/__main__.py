@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]  # whatever kernel a notebook names
+NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]  # whatever kernel it names
 PYTEST = [sys.executable, "-m", "pytest", *NBVAL, "--durations=10"]
 TOGETHER = ["--alone=without", "--numprocesses=auto"]
 BY_THEMSELVES = ["--alone=only"]

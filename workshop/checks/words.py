@@ -39,8 +39,7 @@ def words(value: Any) -> str:
         case type():
             return value.__name__
         case Mapping():
-            inside = sorted(f"{words(key)}: {words(item)}" for key, item in value.items())
-            return f"{{{', '.join(inside)}}}"
+            return f"{{{', '.join(sorted(f'{words(key)}: {words(item)}' for key, item in value.items()))}}}"
         case set() | frozenset():
             return f"{{{', '.join(sorted(map(words, value)))}}}" if value else "set()"
         case list():
@@ -99,8 +98,8 @@ def masked(text: str) -> str:
 class Naming:
     """What differs from one call to the next, made alike: the ids and the moments that nobody gave.
 
-    A new id is known by being equal to another one or not; a moment that is newer than the play, by its order: in the rows
-    of a stream by that in its stream, for of two streams either may come first.
+    A new id is known by being equal to another one or not; a moment that is newer than the play, by its order: in the
+    rows of a stream by that in its stream, for of two streams either may come first.
 
     Args:
         given: whatever was given: ids that occur in it are no new ones.
@@ -115,7 +114,7 @@ class Naming:
         """Return texts with new ids and new moments numbered, the same numbers for all of them."""
         ids: dict[str, str] = {}
         moments: dict[str, set[str]] = defaultdict(set)
-        streams = [stream[1] if (stream := _STREAM.match(text)) else "" for text in texts]
+        streams = [match[1] if (match := _STREAM.match(text)) else "" for text in texts]
         for stream, text in zip(streams, texts, strict=True):
             for name in {stream, ""}:
                 moments[name].update(found for found in _MOMENT.findall(text) if found >= self._since)

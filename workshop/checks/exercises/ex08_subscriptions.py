@@ -3,7 +3,7 @@
 import re
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Cases, SqlCall
 from ..watched import Watched
+from .ex02_appending import BATCHES
 
 # A position that this log would have announced: the lock stands for an append under way.
 ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
@@ -812,6 +813,100 @@ def an_error_gets_through(sandbox: Sandbox) -> None:
         follower.run()
 
 
+# 08.5 append_to_stream, which announces and rings
+
+# What it calls, and what its readers need.
+WITHOUT_APPEND = tuple(
+    name
+    for name in whole_schema()
+    if name < "40" and name != "32_no_fact_is_lost.sql" or name[:2] in ("70", "80", "82")
+)
+ANNOUNCED = """
+    SELECT (classid::bigint & 65535) << 32 | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = 'events'::regclass::oid::bigint & 65535
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def announced(sandbox: Sandbox) -> list[int]:
+    """Return what was announced while an append of two events was under way, which had drawn the positions 2 and 3."""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    with open_append(sandbox, append("account-2", "X", "X")):
+        return sandbox.values(ANNOUNCED)
+
+
+def it_announces_its_positions(sandbox: Sandbox) -> None:
+    """An append under way has announced its positions"""
+    assert announced(sandbox), (
+        "An append to account-2 was under way: it had drawn positions, and announced nothing. A reader of the log takes all for "
+        "settled, and passes it by for ever: PERFORM announce_append();"
+    )
+
+
+def it_announces_before_it_draws(sandbox: Sandbox) -> None:
+    """It has announced them before it drew them"""
+    found = min(announced(sandbox))
+    assert found == 1, (
+        "Position 1 was there, and an append had drawn 2 and 3: it should have announced 1, the last one drawn before. It "
+        f"announced {found}, after it had drawn. A reader goes on to what was announced, and passes the append by: "
+        "PERFORM announce_append(); has to stand before the INSERT into events."
+    )
+
+
+@contextmanager
+def asleep(sandbox: Sandbox, is_asleep: bool) -> Iterator[list[Any]]:
+    """Let a reader listen, and be asleep or not; return the notifications that come."""
+    sandbox.execute("INSERT INTO subscriptions (name, asleep) VALUES ('dashboard', %s)", (is_asleep,))
+    heard: list[Any] = []
+    reader = sandbox.database.connect()
+    reader.execute(f"LISTEN {sandbox.value('SELECT events_channel()')}".encode())
+    reader.add_notify_handler(heard.append)
+    yield heard
+    reader.execute("SELECT")  # what was rung before is heard with its answer
+
+
+@own_sandbox
+def a_reader_that_sleeps_is_woken(sandbox: Sandbox) -> None:
+    """A reader that is asleep is woken"""
+    with asleep(sandbox, True) as heard:
+        sandbox.execute(append("account-1", "X"))
+    assert heard, (
+        "A reader had said that it is asleep, an append was committed, and nobody rang. It sleeps on: "
+        "PERFORM notify_subscribers();"
+    )
+
+
+@own_sandbox
+def one_that_falls_asleep_meanwhile_is_woken(sandbox: Sandbox) -> None:
+    """One that falls asleep when the events were just written is woken"""
+    sandbox.execute("""
+        CREATE FUNCTION falls_asleep() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN UPDATE subscriptions SET asleep = true; RETURN NULL; END $$;
+        CREATE TRIGGER falls_asleep AFTER INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION falls_asleep();
+    """)
+    try:
+        with asleep(sandbox, False) as heard:
+            sandbox.execute(append("account-1", "X"))
+    finally:
+        sandbox.execute("DROP FUNCTION falls_asleep CASCADE")
+    assert heard, (
+        "Right after the events were written, a reader fell asleep, and nobody rang: your append had looked who is asleep "
+        "before it wrote. PERFORM notify_subscribers(); has to stand behind the RETURN QUERY that inserts the events."
+    )
+
+
+@own_sandbox
+def while_nobody_sleeps_it_rings_for_nobody(sandbox: Sandbox) -> None:
+    """While nobody sleeps, it rings for nobody"""
+    with asleep(sandbox, False) as heard:
+        sandbox.execute(append("account-1", "X"))
+    assert not heard, (
+        "No reader was asleep, and the append rang all the same. A bell has transactions commit one after the other, so "
+        "leave it to notify_subscribers(), which looks whether anybody sleeps."
+    )
+
+
 EXERCISES = (
     Exercise(
         id="08.1",
@@ -929,6 +1024,36 @@ EXERCISES = (
             "    while not stopped():\n"
             "        if any(connection.notifies(timeout=0.05, stop_after=1)):\n"
             "            break\n```",
+        ),
+    ),
+    Exercise(
+        id="08.5",
+        title="Your own append announces and rings",
+        minutes=4,
+        difficulty="easy",
+        keeps="schema/40_append_to_stream.sql",
+        given=WITHOUT_APPEND,
+        checks=(
+            it_announces_its_positions,
+            it_announces_before_it_draws,
+            a_reader_that_sleeps_is_woken,
+            one_that_falls_asleep_meanwhile_is_woken,
+            while_nobody_sleeps_it_rings_for_nobody,
+            *looks(*BATCHES[:2]),
+        ),
+        hints=(
+            "Two lines, and nothing else changes. Which statement of your function draws positions? One line belongs before "
+            "it, the other one behind it.",
+            "The `INSERT INTO events` draws, and it stands in a RETURN QUERY, which ends nothing: what is behind it is run. "
+            "`PERFORM` calls a function and drops its result.",
+            "```sql\n"
+            "PERFORM announce_append();\n\n"
+            "RETURN QUERY\n"
+            "WITH appended AS (\n"
+            "    INSERT INTO events ...  -- as it was\n"
+            ")\n"
+            "SELECT ... FROM appended a;\n\n"
+            "PERFORM notify_subscribers();\n```",
         ),
     ),
 )
