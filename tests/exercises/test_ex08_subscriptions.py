@@ -273,12 +273,27 @@ YOUR_OWN_APPEND = (
             BROKEN, "It should have let that error through"),
 )  # fmt: skip
 
+# In 08.6
+VERDICT = 'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+HUNT = (
+    Mistake("08.6", "expects what is skipped", {VERDICT: VERDICT.replace("== [1, 2]", "== [2]")},
+            "One without a fault passes", "What should have happened there?"),
+    Mistake("08.6", "names no promise", {"    return 3": ""},
+            "One without a fault passes", "from 1 to 5"),
+    Mistake("08.6", "looks for too much alone", {VERDICT: "assert {*reader.handled()} <= {1, 2}"},
+            "Yours is convicted", "gets through"),
+    Mistake("08.6", "names another promise", {"return 3": "return 1"},
+            "The promise that it breaks is named", "you name promise 1"),
+    Mistake("08.6", "steps once more", {VERDICT: "reader.step()\n    " + VERDICT},
+            "Those with other faults pass", "breaks 1: it handles the last event once more"),
+)  # fmt: skip
 MISTAKES = (
     READ_THE_LOG
     + HOW_FAR_THE_LOG_IS_SETTLED
     + HANDLE_AND_MOVE_THE_CHECKPOINT
     + SLEEP_UNTIL_THE_BELL_RINGS
     + YOUR_OWN_APPEND
+    + HUNT
 )
 
 

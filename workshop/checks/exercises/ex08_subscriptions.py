@@ -3,20 +3,23 @@
 import re
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from eventstore import Log, LogPosition, RecordedEvent
+from eventstore import EventStore, Log, LogPosition, RecordedEvent
 
-from ...bank import CashierEmployed
+from ...bank import CashierEmployed, DepositRecorded, event_types
 from ...bank.examples import deposited, employed
+from ...server.database import Database
 from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
+from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Cases, SqlCall
@@ -780,6 +783,67 @@ def while_idle_it_does_nothing(sandbox: Sandbox) -> None:
     )
 
 
+# 08.6 the hunt
+
+
+class HandlerFailed(Exception):
+    """What a reader's handler raises where it is told to."""
+
+
+class Reader:
+    """A reader of the log by the answer to 08.3: it wants deposits, three at a time, and notes which it has handled.
+
+    Attributes:
+        store: to append with.
+    """
+
+    def __init__(self, database: Database, handle_next: Callable):
+        self._database, self._handle_next = database, handle_next
+        self.store = EventStore(database.connection, event_types())
+        database.execute("DROP TABLE IF EXISTS handled; CREATE TABLE handled (position bigint)")
+        database.execute("DELETE FROM subscriptions; INSERT INTO subscriptions (name) VALUES ('suspect')")
+
+    @cached_property
+    def other_store(self) -> EventStore:
+        """The same on a connection of its own, to leave an append open."""
+        return EventStore(self._database.connect(), event_types())
+
+    def step(self, fails: bool = False) -> int:
+        """Handle what comes next, and return the checkpoint. If it fails, its handler writes, and raises."""
+
+        def handler(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+            for each in events:
+                connection.execute("INSERT INTO handled VALUES (%s)", (each.position,))
+            if fails:
+                raise HandlerFailed
+
+        return self._handle_next(self.store, "suspect", handler, 3, event_types=[DepositRecorded])
+
+    def handled(self) -> list[int]:
+        """Return the positions that were handled, in order; one that was handled twice stands there twice."""
+        return [row[0] for row in self.store.execute("SELECT position FROM handled ORDER BY position")]
+
+
+_REACHED = "events[-1].position if len(events) == size else max(checkpoint, settled)"
+HUNT = Hunt(
+    kind="reader",
+    promises=5,
+    made_of=("08.3",),
+    build=Reader,
+    slips=(
+        Slip(3, "it reads what was drawn, settled or not.", "08.3", {"settled_position().settled": "settled_position().drawn"}),
+        Slip(3, "it moves its checkpoint to what was drawn, settled or not.", "08.3", {"max(checkpoint, settled)": "max(checkpoint, log.settled_position().drawn)"}),
+        Slip(1, "it handles the last event once more.", "08.3", {_REACHED: _REACHED.replace("max(", "events[-1].position - 1 if events else max(")}),
+        Slip(2, "a full batch is the end to it: it passes by what comes after that.", "08.3", {_REACHED: "max(checkpoint, settled)"}),
+        Slip(4, "what its handler wrote stays, though it failed.", "08.3", {"    with log.connection.transaction():\n": "    if True:\n"}),
+        Slip(4, "it swallows the error, and moves on.", "08.3", {
+            "            handler(log.connection, events)\n":
+            "            import contextlib\n            with contextlib.suppress(Exception), log.connection.transaction():\n                handler(log.connection, events)\n"}),
+        Slip(5, "where nothing was wanted, its checkpoint stays.", "08.3", {"max(checkpoint, settled)": "(events[-1].position if events else checkpoint)"}),
+    ),
+)  # fmt: skip
+
+
 _WHEN = {
     "step": "when step() was called",
     "stepped": "at the end of a step(), too late for that look",
@@ -1054,6 +1118,29 @@ EXERCISES = (
             ")\n"
             "SELECT ... FROM appended a;\n\n"
             "PERFORM notify_subscribers();\n```",
+        ),
+    ),
+    Exercise(
+        id="08.6",
+        title="Hunt: a reader with one fault",
+        minutes=6,
+        difficulty="medium",
+        keeps="test_suspicious_reader.py",
+        given=whole_schema(),
+        checks=checks_of(HUNT),
+        hunt=HUNT,
+        hints=(
+            "Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect(\"08.6\")`, "
+            "call `reader.step()`, and look at what it returns and at `reader.handled()`.",
+            "Promise 1 shows when it is asked once too often. Promise 2 needs more than three deposits, promise 5 an event "
+            "that is no deposit. What a step returns is the checkpoint.",
+            "For promise 3, leave an append open: `with reader.other_store.connection.transaction():`, and inside it "
+            "`reader.other_store.append(...)`, `reader.store.append(...)` and `reader.step()`. Then step once more. For "
+            "promise 4, `reader.step(fails=True)` in a `try`; `pytest.raises` is not needed.",
+            "For promise 5, say:\n\n```python\n"
+            'reader.store.append("account-1", [AccountOpened("account-1", "PLN")])\n'
+            'assert reader.step() == 1, "it comes back to an event that it does not want"\n'
+            "return 5\n```\n\nYours may break another one.",
         ),
     ),
 )
