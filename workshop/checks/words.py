@@ -97,8 +97,8 @@ def masked(text: str) -> str:
 class Naming:
     """What differs from one call to the next, made alike: the ids and the moments that nobody gave.
 
-    A new id is known by being equal to another one or not; a moment that is newer than the play, by its order: in the rows
-    of a stream by that in its stream, for of two streams either may come first.
+    A new id is known by being equal to another one or not; a moment that is newer than the play, by its order: in the
+    rows of a stream by that in its stream, for of two streams either may come first.
 
     Args:
         given: whatever was given: ids that occur in it are no new ones.
