@@ -238,7 +238,7 @@ REBUILD = (
     Mistake("06.4", "one batch alone", {"while rows := log.fetchmany(500):": "if rows := log.fetchmany(500):"},
             ex.it_works_in_batches, "The projection saw 500"),
     Mistake("06.4", "all of it at once", {"while rows := log.fetchmany(500):": "if rows := log.fetchall():"},
-            ex.it_works_in_batches, "501 events in one call"),
+            ex.it_works_in_batches, "1000 events in one call"),
     Mistake("06.4", "no transaction", {"with store.connection.transaction():": "if True:", LOCK: ""},
             ex.a_rebuild_that_fails_changes_nothing, "Do all of it in one transaction"),
     Mistake("06.4", "swallows the error", {"    with store.connection.transaction():": "    import contextlib\n    with contextlib.suppress(Exception), store.connection.transaction():"},

@@ -713,11 +713,11 @@ def it_works_in_batches(sandbox: Sandbox) -> None:
     """It hands on at most 500 events at a time"""
     store, spy = bank(sandbox), Spy()
     spy.create(sandbox.database.connection)
-    sandbox.put("account-1", *[deposited(1)] * 501)
+    sandbox.execute(many("account-1", 1000, deposited(1)))
     sandbox.answer(store, spy)
     versions = [recorded.version for recorded in spy.seen]
-    assert versions == list(range(1, 502)), (
-        f"The log holds 501 deposits, versions 1 to 501. The projection saw {len(versions)}, "
+    assert versions == list(range(1, 1001)), (
+        f"The log holds 1000 deposits, versions 1 to 1000. The projection saw {len(versions)}, "
         f"{len(set(versions))} of them different. Does a batch begin where the one before ended?"
     )
     largest = max(map(len, spy.calls))
@@ -754,7 +754,7 @@ def _rebuild(answer: Callable, stage: Any, names: dict[str, type]) -> Any:
 
     balances.project = noting  # type: ignore[method-assign]
     answer(stage.store(types=types), balances)
-    return seen if len(seen) < 100 else len(seen)
+    return seen
 
 
 REBUILDS = Call("rebuild_read_model(store, AccountBalances())", _rebuild)
@@ -795,13 +795,6 @@ REBUILD = (
             )
         ),
         given=(({"MoneyPaidIn": DepositRecorded},),),
-        advice=OF_REBUILD,
-    ),
-    Cases(
-        call=REBUILDS,
-        story="The log holds 1000 deposits, two batches that are full",
-        before=many("account-1", 1000, deposited(1)) + _ALL_WRONG,
-        given=(({},),),
         advice=OF_REBUILD,
     ),
     Cases(call=REBUILDS, story="The log is empty", before=_ALL_WRONG, given=(({},),), advice=OF_REBUILD),
