@@ -11,7 +11,7 @@ from ...bank import CommandRefused
 from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
 from ...bank.examples import closed, deposited, opened, withdrawn
 from ...bank.read_models import AccountBalances
-from ..arranged import append, put
+from ..arranged import append, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
@@ -538,7 +538,9 @@ def the_refusal_names_the_stream(sandbox: Sandbox) -> None:
     in_the_archive(sandbox)
     error = sandbox.refused(append("account-1", "DepositRecorded"))
     message = error.diag.message_primary if error else "nothing"
-    assert "account-1" in (message or ""), f"account-1 is in the archive. The message says {message!r}: which stream is it?"
+    assert "account-1" in (message or ""), (
+        f"account-1 is in the archive. The message says {message!r}: which stream is it?"
+    )
 
 
 def a_live_stream_goes_on(sandbox: Sandbox) -> None:
@@ -575,7 +577,9 @@ REFUSES = (
             for stream_id in ("account-1", "account-2", "account-3")
             for expected in (0, 1, 2, -1, "NULL")
         ),
-        advice=Advice("Whoever appends to a stream that has an archived_at gets ES003, whatever they expect; nobody else does."),
+        advice=Advice(
+            "Whoever appends to a stream that has an archived_at gets ES003, whatever they expect; nobody else does."
+        ),
     ),
 )
 
@@ -593,19 +597,31 @@ def archived_events_count(sandbox: Sandbox) -> None:
         "account-1 is in the archive, and after the rebuild account_balances has no row of it. Nobody notices on that day, and "
         "the numbers are wrong for good. Archived events are still facts: read the log, FROM log."
     )
-    assert found == RIGHT, f"From the whole log, account_balances should hold {show_all(RIGHT)}. It holds {show_all(found)}."
+    assert found == RIGHT, (
+        f"From the whole log, account_balances should hold {show_all(RIGHT)}. It holds {show_all(found)}."
+    )
 
 
 def archived_events_have_their_place(sandbox: Sandbox) -> None:
     """They come in the order of the log, among the others"""
-    store, spy = a_bank_with_history(sandbox), Spy()
+    store, spy = sandbox.store(), Spy()
     spy.create(sandbox.database.connection)
-    store.append("account-1", [deposited(2, "account-1")])
+    # Positions, versions and moments are three orders.
+    for position, (stream_id, version) in enumerate((("account-1", 3), ("account-2", 2), ("account-1", 4)), 1):
+        event = deposited(position, stream_id)
+        sandbox.put(
+            stream_id,
+            event,
+            first=version,
+            position=lambda _, position=position: position,
+            at=lambda _: moment(9 - position),
+        )
+    sandbox.execute("INSERT INTO streams VALUES ('account-1', 4), ('account-2', 2)")
     sandbox.execute("SELECT archive_stream('account-2')")
     sandbox.answer(store, spy)
     amounts = [int(recorded.event.amount) for recorded in spy.seen]
-    assert amounts == [100, 7, 2], (
-        "The log holds deposits of 100, 7 and 2, in this order; the 7 is in the archive. The projection saw "
+    assert amounts == [1, 2, 3], (
+        "The log holds deposits of 1, 2 and 3, at these positions; the 2 is in the archive. The projection saw "
         f"{amounts}. `log` is both tables, in no order: ORDER BY position."
     )
 
@@ -650,42 +666,6 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        id="09.2",
-        title="Close the books",
-        minutes=10,
-        difficulty="hard",
-        keeps="close_books.py",
-        given=whole_schema(),
-        checks=(
-            the_new_book_begins_with_the_balance,
-            the_old_book_ends_with_the_sum,
-            the_old_book_is_in_the_archive,
-            the_next_year_goes_on,
-            money_stays_exact,
-            there_has_to_be_an_open_book,
-            a_book_that_was_begun_is_not_touched,
-            a_break_half_way_leaves_nothing,
-            a_deposit_in_between_is_not_lost,
-        ),
-        hints=(
-            "Five steps: fold the old book, look whether it is open, append its last event, append the first one of the "
-            "new book, archive the old one. Each is one call. Put `with store.connection.transaction():` around them.",
-            "`account, version = aggregate_stream(store, old_book, BankAccount(), evolve_book)` gives you all that both "
-            "events need. `account.status` is `'open'` in a book that can be closed, and `'unknown'` where there is none.",
-            "Which versions? The closing event rests on what was read: `expected_version=version`. The new book must not "
-            "be there yet: `expected_version=NO_STREAM`. Both raise WrongExpectedVersion, and an error that leaves the "
-            "`with` block rolls everything back.",
-            "```python\n"
-            "store.append(old_book, [BooksClosed(account_id, account.balance, new_book)], expected_version=version)\n"
-            "store.append(\n"
-            "    new_book,\n"
-            "    [BalanceBroughtForward(account_id, account.currency, account.balance)],\n"
-            "    expected_version=NO_STREAM,\n"
-            ")\n"
-            "archive_stream(store, old_book)\n```",
-        ),
-    ),
-    Exercise(
         id="09.3",
         title="Your own append refuses",
         minutes=3,
@@ -719,8 +699,45 @@ EXERCISES = (
         given=whole_schema(),
         checks=(archived_events_count, archived_events_have_their_place),
         hints=(
-            "One word of your rebuild changes: where it reads from.",
-            "`FROM log` in the place of `FROM events`: a view has the same columns.",
+            "Your rebuild reads a table. Which of the two tables holds what a read model is made of?",
+            "Both. One word changes: a view, `log`, puts them together.",
+            "`FROM log` in the place of `FROM events`. It is in no order by itself, so the ORDER BY stays.",
+        ),
+    ),
+    Exercise(
+        id="09.2",
+        title="Close the books",
+        minutes=10,
+        difficulty="hard",
+        keeps="close_books.py",
+        given=whole_schema(),
+        checks=(
+            the_new_book_begins_with_the_balance,
+            the_old_book_ends_with_the_sum,
+            the_old_book_is_in_the_archive,
+            the_next_year_goes_on,
+            money_stays_exact,
+            there_has_to_be_an_open_book,
+            a_book_that_was_begun_is_not_touched,
+            a_break_half_way_leaves_nothing,
+            a_deposit_in_between_is_not_lost,
+        ),
+        hints=(
+            "Five steps: fold the old book, look whether it is open, append its last event, append the first one of the "
+            "new book, archive the old one. Each is one call. Put `with store.connection.transaction():` around them.",
+            "`account, version = aggregate_stream(store, old_book, BankAccount(), evolve_book)` gives you all that both "
+            "events need. `account.status` is `'open'` in a book that can be closed, and `'unknown'` where there is none.",
+            "Which versions? The closing event rests on what was read: `expected_version=version`. The new book must not "
+            "be there yet: `expected_version=NO_STREAM`. Both raise WrongExpectedVersion, and an error that leaves the "
+            "`with` block rolls everything back.",
+            "```python\n"
+            "store.append(old_book, [BooksClosed(account_id, account.balance, new_book)], expected_version=version)\n"
+            "store.append(\n"
+            "    new_book,\n"
+            "    [BalanceBroughtForward(account_id, account.currency, account.balance)],\n"
+            "    expected_version=NO_STREAM,\n"
+            ")\n"
+            "archive_stream(store, old_book)\n```",
         ),
     ),
 )
