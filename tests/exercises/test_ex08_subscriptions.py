@@ -207,7 +207,7 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
     Mistake("08.4", "the name is not quoted", {LISTEN: '    connection.execute(f"LISTEN {channel}")\n'},
             ex.it_looks_at_once, "syntax error"),
     Mistake("08.4", "never ends", {"while not stopped()": "while True"},
-            ex.it_looks_at_once, "follow has not ended"),
+            ex.it_ends_when_told, "follow has not ended"),
     Mistake("08.4", "one step a ring", {LOOK: "        step()\n"},
             ex.until_there_is_no_more, "while step(): pass"),
     Mistake("08.4", "all of it at first, then one step a ring", {"    while not stopped():\n        while step():\n            pass\n": "    while step():\n        pass\n    while not stopped():\n", WAIT: WAIT + "\n        step()"},
@@ -220,6 +220,16 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
             ex.a_notification_wakes_it, "was not called again"),
     Mistake("08.4", "looks, then listens", {LISTEN: "", LOOK: LOOK + LISTEN.replace("    conn", "        conn")},
             ex.listen_before_the_first_look, "First LISTEN, then look"),
+    Mistake("08.4", "throws away what was rung during the look", {LOOK: LOOK + "        list(connection.notifies(timeout=0))\n"},
+            ex.listen_before_the_first_look, "thrown away unheard"),
+    Mistake("08.4", "ends after a silence", {WAIT: "        if not any(connection.notifies(timeout=0.05, stop_after=1)):\n            break\n"},
+            ex.it_looks_at_once, "Silence is no end"),
+    Mistake("08.4", "ends after the first bell", {WAIT: WAIT + "\n        while step():\n            pass\n        break"},
+            ex.a_notification_wakes_it, "neither is a bell"),
+    Mistake("08.4", "keeps an error to itself", {LOOK: "        try:\n            while step():\n                pass\n        except Exception:\n            pass\n"},
+            ex.an_error_gets_through, "kept it to itself"),
+    Mistake("08.4", "listens anew after each wait", {WAIT: WAIT + '\n            connection.execute("UNLISTEN *")\n' + LISTEN.replace("    conn", "            conn")},
+            ex.a_bell_is_heard_at_any_moment, "was not called again"),
     Mistake("08.4", "waits for ever", {"timeout=0.05, ": ""},
             ex.it_ends_when_told, "follow has not ended"),
     Mistake("08.4", "polls", {WAIT: "        import time\n        time.sleep(0.05)\n"},
@@ -263,12 +273,27 @@ YOUR_OWN_APPEND = (
             BROKEN, "It should have let that error through"),
 )  # fmt: skip
 
+# In 08.6
+VERDICT = 'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+HUNT = (
+    Mistake("08.6", "expects what is skipped", {VERDICT: VERDICT.replace("== [1, 2]", "== [2]")},
+            "One without a fault passes", "What should have happened there?"),
+    Mistake("08.6", "names no promise", {"    return 3": ""},
+            "One without a fault passes", "from 1 to 5"),
+    Mistake("08.6", "looks for too much alone", {VERDICT: "assert {*reader.handled()} <= {1, 2}"},
+            "Yours is convicted", "gets through"),
+    Mistake("08.6", "names another promise", {"return 3": "return 1"},
+            "The promise that it breaks is named", "you name promise 1"),
+    Mistake("08.6", "steps once more", {VERDICT: "reader.step()\n    " + VERDICT},
+            "Those with other faults pass", "breaks 1: it handles the last event once more"),
+)  # fmt: skip
 MISTAKES = (
     READ_THE_LOG
     + HOW_FAR_THE_LOG_IS_SETTLED
     + HANDLE_AND_MOVE_THE_CHECKPOINT
     + SLEEP_UNTIL_THE_BELL_RINGS
     + YOUR_OWN_APPEND
+    + HUNT
 )
 
 

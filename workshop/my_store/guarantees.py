@@ -106,8 +106,8 @@ ADDITIONS = (
     Addition(
         "08.5",
         ("G8", "G10", "G11"),
-        "Your append_to_stream does not announce its positions, so a reader of the log passes by an append that is still "
-        "open; and it wakes nobody, while subscribers sleep until they are notified.",
+        "Your append_to_stream does not announce its positions, so a reader of the log passes by an append that is "
+        "still open; and it wakes nobody, while subscribers sleep until they are notified.",
     ),
     Addition(
         "09.3",

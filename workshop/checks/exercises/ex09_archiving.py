@@ -1,7 +1,8 @@
 """The exercises of notebook 09: a stream moves into the archive, and the books of a year are closed."""
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 
@@ -15,8 +16,8 @@ from ..arranged import append, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
-from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
-from ..scene import Advice, Cases, Scene, Somebody, SqlCall
+from ..sandbox import Sandbox, expect, interrupted, own_sandbox
+from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
 from .ex02_appending import APPEND_TO_STREAM, BATCHES
 from .ex06_projections import RIGHT, Spy, a_bank_with_history, balances, show_all
 from .ex08_subscriptions import WITHOUT_APPEND
@@ -325,21 +326,12 @@ ARCHIVES = (
 OLD_BOOK, NEW_BOOK = "account-1:2025", "account-1:2026"
 
 
-class BreaksAtTheArchive(EventStore):
-    """A store whose program breaks down when it is about to archive a stream."""
-
-    def one_row(self, query: LiteralString, parameters: Any = None) -> tuple[Any, ...]:
-        if "archive_stream" in query:
-            raise Broken
-        return super().one_row(query, parameters)
-
-
-def book_of_2025(sandbox: Sandbox, *amounts: str, kind: type[EventStore] = EventStore) -> EventStore:
+def book_of_2025(sandbox: Sandbox, *amounts: str) -> EventStore:
     """Return a store in which account-1 has a book of 2025, with deposits, or withdrawals where there is a minus.
 
     It is in EUR, and the accounts of the notebook are in PLN: a currency that is written into the answer shows.
     """
-    store = sandbox.store(types=event_types(), kind=kind)
+    store = sandbox.store(types=event_types())
     movements = [withdrawn(amount[1:]) if amount.startswith("-") else deposited(amount) for amount in amounts]
     store.append(OLD_BOOK, [opened("account-1", "EUR"), *movements])
     return store
@@ -469,16 +461,27 @@ def a_book_that_was_begun_is_not_touched(sandbox: Sandbox) -> None:
     assert len(book(store, NEW_BOOK)) == 1, f"The book of 2026 held one event. It holds {book(store, NEW_BOOK)}."
 
 
-def a_break_half_way_leaves_nothing(sandbox: Sandbox) -> None:
-    """Broken off half way, everything stays as it was"""
-    store = book_of_2025(sandbox, "100.00", kind=BreaksAtTheArchive)
-    with expect(Broken, "The program broke down right before the archive, and close_books kept quiet about it."):
-        sandbox.answer(store, "account-1", 2025)
-    _must_be_as_before(store, "The program broke down right before the archive")
-    assert not book(store, NEW_BOOK), (
-        f"The program broke down right before the archive. The book of 2026 should not be there, and holds "
-        f"{book(store, NEW_BOOK)}. One transaction around all of it: with store.connection.transaction():"
-    )
+class LosesARace(EventStore):
+    """A store in which somebody else was faster, at the first append to the old book."""
+
+    def append(self, stream_id: str, events: Iterable[object], **how: Any) -> Any:
+        if stream_id == OLD_BOOK and not hasattr(self, "lost"):
+            self.lost = WrongExpectedVersion(OLD_BOOK, 2, 3)
+            raise self.lost
+        return super().append(stream_id, events, **how)
+
+
+def a_lost_race_is_the_callers(sandbox: Sandbox) -> None:
+    """Whether to try again is the caller's decision"""
+    store = book_of_2025(sandbox, "100.00")
+    with expect(
+        WrongExpectedVersion,
+        "Somebody else was faster, and the append to the old book raised WrongExpectedVersion. close_books reported success "
+        "all the same: it tried again by itself, or took no notice. Let errors through: whoever called decides whether to "
+        "try again.",
+    ):
+        sandbox.answer(sandbox.store(types=event_types(), kind=LosesARace), "account-1", 2025)
+    _must_be_as_before(store, "Somebody else was faster, and the append to the old book failed")
 
 
 @own_sandbox
@@ -503,6 +506,62 @@ def a_deposit_in_between_is_not_lost(sandbox: Sandbox) -> None:
         f"closed: {forward} was brought forward, and 5.00 are lost. The closing event rests on the version that was "
         "read with the balance: expect just that one."
     )
+
+
+CLOSE_BOOKS = Call(
+    "close_books(store, {})",  # whatever it returns: nothing is asked for
+    lambda close_books, stage, *of_which: close_books(stage.store(types=event_types()), *of_which) and None,
+)
+OF_BOOKS = Advice(
+    "An account that is open in the old book has its books closed, whatever it holds, and any other is refused. The closing event "
+    "rests on the version that was read with the balance, the new book must not be there yet: expected_version=version, and "
+    "NO_STREAM. Errors go to the caller.",
+    "BooksClosed ends the old book, BalanceBroughtForward begins the new one, with the balance and the currency that evolve_book "
+    "worked out, and the old book is archived. Who looks whether a book is there has not kept others from beginning it: NO_STREAM.",
+    "One transaction around all of it: with store.connection.transaction(): it takes part in the caller's, where there is one, and "
+    "a COMMIT of your own would end that.",
+)
+
+
+def _book(stream_id: str, *events: Any) -> str:
+    return put(stream_id, *events, row=True)
+
+
+BOOKS = (
+    Cases(
+        call=CLOSE_BOOKS,
+        story="account-2 is overdrawn, account-3 holds nothing, account-4 was closed, of account-5 the book of 2026 was begun",
+        before=_book("account-1:2025", opened("account-1", "EUR"), *[deposited("0.10")] * 8, withdrawn("0.005"))
+        + _book("account-1:2026", BalanceBroughtForward("account-1", "EUR", Decimal("0.795")))
+        + _book("account-2:2025", opened("account-2", "USD"), withdrawn(30, "account-2"))
+        + _book("account-3:2025", opened("account-3"))
+        + _book("account-4:2025", opened("account-4"), closed("account-4"))
+        + _book("account-5:2025", opened("account-5"), deposited(5, "account-5"))
+        + _book("account-5:2026", deposited(1, "account-5"))
+        + _book("o'brien:2:9", BalanceBroughtForward("o'brien:2", "EUR", Decimal(-7)), deposited(100, "o'brien:2"))
+        + _book("a:2025", BalanceBroughtForward("a", "", Decimal("12345678901234567.89")), withdrawn("0.01", "a")),
+        given=(
+            *((f"account-{number}", 2025) for number in (2, 3, 4, 5, 6)),
+            ("account-1", 2026),
+            ("account-1", 2024),
+            ("o'brien:2", 9),
+            ("a", 2025),
+        ),
+        advice=OF_BOOKS,
+    ),
+    Scene(
+        call=CLOSE_BOOKS,
+        story="The book of 2025 holds 100",
+        before=_book(OLD_BOOK, opened("account-1", "EUR"), deposited(100)),
+        given=("account-1", 2025),
+        somebody=(
+            Somebody("appended a deposit of 5 to the book of 2025", append(OLD_BOOK, deposited(5))),
+            Somebody("began the book of 2026 with a deposit", append(NEW_BOOK, deposited(1))),
+        ),
+        stranger=Somebody("appends to the book of account-2", append("account-2:2025", opened("account-2"))),
+        advice=OF_BOOKS,
+    ),
+)
 
 
 # 09.3 append_to_stream, which refuses an archived stream
@@ -719,8 +778,9 @@ EXERCISES = (
             money_stays_exact,
             there_has_to_be_an_open_book,
             a_book_that_was_begun_is_not_touched,
-            a_break_half_way_leaves_nothing,
             a_deposit_in_between_is_not_lost,
+            a_lost_race_is_the_callers,
+            *looks(*BOOKS),
         ),
         hints=(
             "Five steps: fold the old book, look whether it is open, append its last event, append the first one of the "
