@@ -122,10 +122,10 @@ def test_refusals_in_the_learners_own_words_count(solve, change, report) -> None
 
 
 def test_answers_that_are_no_part_of_a_store_are_told(solve, report) -> None:
-    solve("02.5", "08.4")
+    solve("02.5", "09.2")
     told = repr(report("G2"))
     assert "Yours: schema/50_read_stream.sql (02.5)." in told
-    assert "Yours, and tested by their exercises alone: follow.py (08.4)." in told
+    assert "Yours, and tested by their exercises alone: close_books.py (09.2)." in told
 
 
 def test_what_a_learner_installs_is_enough() -> None:
@@ -161,6 +161,18 @@ def test_a_trigger_and_a_function_of_other_names_are_as_good(solve, change, repo
 
 # Weak stores: for each guarantee a mistake, the words that tell of it, and the exercise to look at
 
+LISTENS_FIRST = """
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+    while not stopped():
+        while step():
+            pass
+"""
+LOOKS_FIRST = """
+    while not stopped():
+        while step():
+            pass
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+"""
 WEAK = [
     ("G1", "02.5", "ORDER BY e.version", "", "The order of reading does not hang on how the table lies on disk"),
     ("G2", "02.6", "    return row[0]", "    connection.commit()\n    return row[0]", "visible to others only after"),
@@ -171,16 +183,24 @@ WEAK = [
     ("G4", "02.6", "raise WrongExpectedVersion(stream_id, expected_version, actual)", "raise ValueError(actual)",
      "Another version than the streams own is refused"),
     ("G4", "04.2", "attempts -= 1", "attempts = 0", "each decides on what the others did"),
+    ("G4", "02.6", "return row[0]", "return connection.execute('SELECT count(*) FROM events WHERE stream_id = %s', "
+     "(stream_id,)).fetchone()[0]", "The version of its own event"),
     ("G5", "02.4", "IF in_place = added", "IF known = added", "Ids of which some are known or misplaced"),
     ("G6", "02.4", "SELECT greatest(clock_timestamp(), max(e.recorded_at))", "SELECT coalesce(max(now()), now())",
      "A transaction that began first and appends last does not turn time back"),
     ("G6", "05.1", "until=until", "", "The state at a version and at a moment"),
     ("G6", "07.3", "OR recorded_at <= %(until)s)", "OR true)", "A snapshot does not change the state"),
+    ("Archiving", "09.1", "FOR UPDATE", "FOR SHARE", "Two who archive at once"),
+    ("Archiving", "09.3", "IF archived IS NOT NULL", "IF archived IS NULL AND false", "Nothing is appended to an archived"),
     ("G7", "01.3", "UPDATE OR DELETE OR TRUNCATE", "UPDATE OR DELETE", "What changes or removes events is refused"),
     ("G7", "01.3", "RAISE EXCEPTION 'Events are facts", "RETURN NULL; RAISE EXCEPTION 'Events are facts",
      "What changes or removes events is refused"),
     ("G9", "06.3", "with store.connection.transaction():", "if True:", "Raises leaves no event and no row"),
     ("G9", "06.4", 'sql.SQL("DELETE FROM {}")', 'sql.SQL("ANALYZE {}")', "made anew from the log"),
+    ("G8", "09.3", "    PERFORM announce_append();", "", "is not skipped"),
+    ("G8", "08.2", "least(drawn, min(", "least(drawn, max(", "What lies before an open append"),
+    ("G10", "08.3", " FOR UPDATE", "", "Two who read under one name"),
+    ("G11", "08.4", LISTENS_FIRST, LOOKS_FIRST, "Misses none"),
     ("G12", "02.6", "append_to_stream(%s, %s, %s)\",\n            (stream_id, expected",
      "append_to_stream('\" + stream_id + \"', %s, %s)\",\n            (expected", "Unusual stream ids are fine"),
 ]  # fmt: skip

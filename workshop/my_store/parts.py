@@ -18,7 +18,8 @@ from ..checks.given import reference_sql, whole_schema
 from ..errors import WorkshopError
 from .guarantees import ADDITIONS
 
-# The functions that stand in for the reference's: what a learner calls them, and the reference's own name.
+# The functions that stand in for the reference's: what a learner calls them, and the reference's own name. `follow` is
+# called by the tests alone: the reference's subscription has it in its worker.
 FUNCTIONS = {
     "02.6": ("append", "EventStore.append"),
     "04.2": ("handle", "handle"),
@@ -27,6 +28,7 @@ FUNCTIONS = {
     "06.4": ("rebuild_read_model", "rebuild"),
     "07.3": ("aggregate_with_snapshots", "aggregate_with_snapshots"),
     "08.3": ("handle_next", "handle_next"),
+    "08.4": ("follow", "follow"),
 }
 
 

@@ -12,7 +12,7 @@ from ...bank import CommandRefused
 from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
 from ...bank.examples import closed, deposited, opened, withdrawn
 from ...bank.read_models import AccountBalances
-from ..arranged import append, put
+from ..arranged import append, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
@@ -664,14 +664,24 @@ def archived_events_count(sandbox: Sandbox) -> None:
 
 def archived_events_have_their_place(sandbox: Sandbox) -> None:
     """They come in the order of the log, among the others"""
-    store, spy = a_bank_with_history(sandbox), Spy()
+    store, spy = sandbox.store(), Spy()
     spy.create(sandbox.database.connection)
-    store.append("account-1", [deposited(2, "account-1")])
+    # Positions, versions and moments are three orders.
+    for position, (stream_id, version) in enumerate((("account-1", 3), ("account-2", 2), ("account-1", 4)), 1):
+        event = deposited(position, stream_id)
+        sandbox.put(
+            stream_id,
+            event,
+            first=version,
+            position=lambda _, position=position: position,
+            at=lambda _: moment(9 - position),
+        )
+    sandbox.execute("INSERT INTO streams VALUES ('account-1', 4), ('account-2', 2)")
     sandbox.execute("SELECT archive_stream('account-2')")
     sandbox.answer(store, spy)
     amounts = [int(recorded.event.amount) for recorded in spy.seen]
-    assert amounts == [100, 7, 2], (
-        "The log holds deposits of 100, 7 and 2, in this order; the 7 is in the archive. The projection saw "
+    assert amounts == [1, 2, 3], (
+        "The log holds deposits of 1, 2 and 3, at these positions; the 2 is in the archive. The projection saw "
         f"{amounts}. `log` is both tables, in no order: ORDER BY position."
     )
 
@@ -716,6 +726,45 @@ EXERCISES = (
         ),
     ),
     Exercise(
+        id="09.3",
+        title="Your own append refuses",
+        minutes=3,
+        difficulty="easy",
+        keeps="schema/40_append_to_stream.sql",
+        given=WITHOUT_APPEND,
+        checks=(
+            an_archived_stream_is_refused,
+            the_refusal_names_the_stream,
+            a_live_stream_goes_on,
+            an_archive_under_way_is_waited_for,
+            *looks(*REFUSES),
+        ),
+        hints=(
+            "First lock, then look. The first statement has the stream's row in hand: let it return `archived_at`, too.",
+            "`RETURNING s.version - added, s.archived_at INTO actual, archived;` with `archived timestamptz;` among the "
+            "variables. Then look at it, before versions are compared.",
+            "```sql\n"
+            "IF archived IS NOT NULL THEN\n"
+            "    RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived\n"
+            "        USING ERRCODE = 'ES003';\n"
+            "END IF;\n```",
+        ),
+    ),
+    Exercise(
+        id="09.4",
+        title="Your own rebuild reads the log",
+        minutes=2,
+        difficulty="easy",
+        keeps="projections.py",
+        given=whole_schema(),
+        checks=(archived_events_count, archived_events_have_their_place),
+        hints=(
+            "Your rebuild reads a table. Which of the two tables holds what a read model is made of?",
+            "Both. One word changes: a view, `log`, puts them together.",
+            "`FROM log` in the place of `FROM events`. It is in no order by itself, so the ORDER BY stays.",
+        ),
+    ),
+    Exercise(
         id="09.2",
         title="Close the books",
         minutes=10,
@@ -750,44 +799,6 @@ EXERCISES = (
             "    expected_version=NO_STREAM,\n"
             ")\n"
             "archive_stream(store, old_book)\n```",
-        ),
-    ),
-    Exercise(
-        id="09.3",
-        title="Your own append refuses",
-        minutes=3,
-        difficulty="easy",
-        keeps="schema/40_append_to_stream.sql",
-        given=WITHOUT_APPEND,
-        checks=(
-            an_archived_stream_is_refused,
-            the_refusal_names_the_stream,
-            a_live_stream_goes_on,
-            an_archive_under_way_is_waited_for,
-            *looks(*REFUSES),
-        ),
-        hints=(
-            "First lock, then look. The first statement has the stream's row in hand: let it return `archived_at`, too.",
-            "`RETURNING s.version - added, s.archived_at INTO actual, archived;` with `archived timestamptz;` among the "
-            "variables. Then look at it, before versions are compared.",
-            "```sql\n"
-            "IF archived IS NOT NULL THEN\n"
-            "    RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived\n"
-            "        USING ERRCODE = 'ES003';\n"
-            "END IF;\n```",
-        ),
-    ),
-    Exercise(
-        id="09.4",
-        title="Your own rebuild reads the log",
-        minutes=2,
-        difficulty="easy",
-        keeps="projections.py",
-        given=whole_schema(),
-        checks=(archived_events_count, archived_events_have_their_place),
-        hints=(
-            "One word of your rebuild changes: where it reads from.",
-            "`FROM log` in the place of `FROM events`: a view has the same columns.",
         ),
     ),
 )
