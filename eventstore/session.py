@@ -11,7 +11,7 @@ from psycopg.errors import InvalidCursorName
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
-from .errors import EventStoreError
+from .errors import EventStoreError, InvalidArgument
 
 _TURNS: WeakKeyDictionary[psycopg.Connection[Any], RLock] = WeakKeyDictionary()
 
@@ -23,9 +23,14 @@ class Session:
 
     Args:
         connection: an open connection.
+
+    Raises:
+        InvalidArgument: it is no psycopg.Connection.
     """
 
     def __init__(self, connection: psycopg.Connection[Any]):
+        if not isinstance(connection, psycopg.Connection):
+            raise InvalidArgument(f"a psycopg.Connection is needed, not {connection!r}: psycopg.connect(...) makes one")
         self.connection = connection
         self._turn = _TURNS.setdefault(connection, RLock())
         # For one row at a time. A new one would find out anew how each parameter is sent: an append takes 10 % longer.

@@ -19,6 +19,7 @@ from .checks import answers, hunts, kept
 from .checks.checking import check_and_read, explain_sql_error
 from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
+from .checks.given import reference_sql
 from .checks.source import NoSource, source_of
 from .display import Box, count, show_figures_in_the_notebook
 from .errors import WorkshopError
@@ -63,9 +64,15 @@ class Classroom(Database):
                 raise WorkshopError(f"The answer to {exercise.id} is no SQL.", "begin_with() takes exercises in SQL.")
         self.reset()
         installed = []
+        there: set[str] = set()
         for exercise in exercises:
             own = kept.answer_to(exercise)
             try:
+                if own:  # what a later notebook has added to it may need what that one brings
+                    later = EXERCISES[kept.exercise_of(kept.folder() / exercise.keeps) or exercise.id].given
+                    brought = [name for name in later if name not in (*exercise.given, *there)]
+                    self.execute("\n".join(map(reference_sql, brought)) or "SELECT")
+                    there.update(brought)
                 self.execute(own or answers.reference_answer(exercise.id))
             except psycopg.Error as error:
                 reason = error.diag.message_primary or error

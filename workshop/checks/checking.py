@@ -31,6 +31,11 @@ _ADVICE = {
     psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
 }
 
+_SYNTAX = (
+    "Up to the mark it could be read. What is wrong stands there or just before it: a comma, a bracket, a semicolon or "
+    "a word too few or too many. A list is joined by commas, conditions by AND or OR, the events of a trigger by OR."
+)
+
 
 def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
     """Run the checks one after the other, up to the first that fails.
@@ -178,6 +183,13 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
         lines.append("A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.")
     if isinstance(error, psycopg.errors.AmbiguousColumn):
         lines.append(_ambiguous(diag))
+    name = re.match(r'column "(\w+)" does not exist', diag.message_primary or "")
+    if name and f'"{name[1]}"' in str(answer):
+        lines.append(
+            f"In SQL a text stands in single quotes, '{name[1]}'. In double quotes it is the name of a column."
+        )
+    if isinstance(error, psycopg.errors.SyntaxError) and "syntax error" in (diag.message_primary or ""):
+        lines.append(_SYNTAX)
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")
