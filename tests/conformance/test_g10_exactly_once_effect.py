@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 

@@ -100,7 +100,12 @@ def _run(tree: Path, *command: str) -> bool:
     try:
         return bool(
             subprocess.run(
-                [sys.executable, *command], cwd=tree, env=environment, capture_output=True, timeout=_LONGEST, check=False
+                [sys.executable, *command],
+                cwd=tree,
+                env=environment,
+                capture_output=True,
+                timeout=_LONGEST,
+                check=False,
             ).returncode
         )
     except subprocess.TimeoutExpired:

@@ -674,7 +674,7 @@ def archived_events_have_their_place(sandbox: Sandbox) -> None:
             event,
             first=version,
             position=lambda _, position=position: position,
-            at=lambda _: moment(9 - position),
+            at=lambda _, position=position: moment(9 - position),
         )
     sandbox.execute("INSERT INTO streams VALUES ('account-1', 4), ('account-2', 2)")
     sandbox.execute("SELECT archive_stream('account-2')")
