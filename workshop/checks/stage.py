@@ -207,7 +207,7 @@ class Stage:
         if setup:
             setup(database.connection)
         self._tables = Tables(database)
-        self._clear = sandbox.clear_script()
+        self._clear = sandbox.clear_script(anew=setup is not None)
         self.gates = gates
         if gates:
             database.execute(_GATE + "".join(map(_gated, self._tables.names)))
