@@ -229,6 +229,8 @@ REBUILD = (
             ex.wrong_rows_become_right, "It holds no row"),
     Mistake("06.4", "rows instead of events", {"[store.types.record(row) for row in rows]": "rows"},
             ex.wrong_rows_become_right, "has no attribute 'event'"),
+    Mistake("06.4", "JSON that is not text", {"data::text, metadata::text": "data, metadata"},
+            ex.wrong_rows_become_right, "data::text"),
     Mistake("06.4", "all types of events", {"store.types.names(projection.handles)": "store.types.names([object])"},
             ex.it_replays_in_log_order, "names(projection.handles)"),
     Mistake("06.4", "stream by stream", {"ORDER BY position": "ORDER BY stream_id, version"},
@@ -265,7 +267,21 @@ REBUILD = (
             AS_OURS, "has to wait for it"),
 )  # fmt: skip
 
-MISTAKES = BALANCE_OF_EVERY_ACCOUNT + CASHIERS_DASHBOARD + ONE_TRANSACTION_FOR_BOTH + REBUILD
+# In 06.5
+VERDICT = """assert row == ("Anna", 1, 10), f"Anna was employed, and took 10. Her row says {row}"\n"""
+HUNT = (
+    Mistake("06.5", "does not say what it should be", {VERDICT: 'assert row == ("Anna", 1, 20), "wrong"\n'},
+            "One without a fault passes", "keeps all promises"),
+    Mistake("06.5", "names no promise", {"    return 2": ""},
+            "One without a fault passes", "from 1 to 4"),
+    Mistake("06.5", "looks at the total alone, once", {VERDICT: 'assert row[2] == 10, row\n'},
+            "Yours is convicted", "your calls do not come to the point"),
+    Mistake("06.5", "names another promise", {"return 2": "return 3"},
+            "The promise that it breaks is named", "you name promise 3"),
+    Mistake("06.5", "tests two promises", {VERDICT: VERDICT + """    store.append("account-2", [deposit(1, "ben")])\n    assert store.row("ben"), "no row for Ben"\n"""},
+            "Those with other faults pass", "leave out what rests on others"),
+)  # fmt: skip
+MISTAKES = BALANCE_OF_EVERY_ACCOUNT + CASHIERS_DASHBOARD + ONE_TRANSACTION_FOR_BOTH + REBUILD + HUNT
 
 
 @pytest.mark.parametrize(("exercise_id", "projection"), [("06.1", AccountBalances()), ("06.2", CashierDashboard())])

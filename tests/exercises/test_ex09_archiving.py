@@ -3,6 +3,7 @@
 import pytest
 
 from workshop.bank import books
+from workshop.checks.answers import reference_answer
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex09_archiving as ex
@@ -202,7 +203,55 @@ CLOSE_BOOKS = (
     Mistake("09.2", "the archive after the transaction", {ARCHIVE: ARCHIVE[4:]},
             AS_OURS, "others saw a part of it"),
 )  # fmt: skip
-MISTAKES = ARCHIVE_STREAM + CLOSE_BOOKS
+
+LOCK_OF_APPEND = "    RETURNING s.version - added, s.archived_at INTO actual, archived;\n"
+LOOK = """
+    IF archived IS NOT NULL THEN
+        RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived
+            USING ERRCODE = 'ES003', HINT = 'restore_stream brings it back.';
+    END IF;
+"""
+WRITE = "    -- 3. Write.\n"
+BELL = "    PERFORM notify_subscribers();  -- when they are written\n"
+TO_ARRAY = "SELECT s.archived_at INTO archived FROM streams s WHERE s.id = append_to_stream.stream_id;\n"
+YOUR_OWN_APPEND = (
+    Mistake("09.3", "the answer to 08.5", reference_answer("08.5"),
+            ex.an_archived_stream_is_refused, "away from the rest"),
+    Mistake("09.3", "compares versions first", {LOOK: "", WRITE: LOOK + WRITE},
+            ex.an_archived_stream_is_refused, "look at archived_at before you compare versions"),
+    Mistake("09.3", "an error without its code", {"USING ERRCODE = 'ES003', HINT": "USING HINT"},
+            ex.an_archived_stream_is_refused, "P0001"),
+    Mistake("09.3", "which stream?", {"'Stream % was archived at %', append_to_stream.stream_id, archived": "'This stream was archived at %', archived"},
+            ex.the_refusal_names_the_stream, "which stream is it?"),
+    Mistake("09.3", "the live ones are refused", {"IF archived IS NOT NULL": "IF archived IS DISTINCT FROM '2025-01-01'"},
+            ex.a_live_stream_goes_on, "archived_at is NULL for a live stream"),
+    Mistake("09.3", "looks, then locks", {LOCK_OF_APPEND: "    RETURNING s.version - added INTO actual;\n",
+            "    -- 1. Lock.": "    " + TO_ARRAY + "    -- 1. Lock."},
+            ex.an_archive_under_way_is_waited_for, "A SELECT before it sees what was"),
+    Mistake("09.3", "no bell any more", {BELL: ""},
+            "As in 08.5: A reader that is asleep is woken", "nobody rang"),
+    Mistake("09.3", "another category", {"IF archived IS NOT NULL": "IF archived IS NOT NULL AND append_to_stream.stream_id = 'account-1' OR append_to_stream.stream_id = 'a'"},
+            AS_OURS, "append_to_stream('a'"),
+    Mistake("09.3", "the lock is another one", {"ON CONFLICT (id) DO UPDATE SET version = s.version + added\n" + LOCK_OF_APPEND:
+            "ON CONFLICT (id) DO NOTHING;\n    actual := (SELECT coalesce(max(e.version), 0) FROM events e WHERE e.stream_id = append_to_stream.stream_id);\n"
+            "    UPDATE streams s SET version = actual + added WHERE s.id = append_to_stream.stream_id RETURNING s.archived_at INTO archived;\n"},
+            MEANWHILE, "somebody else appended an event to account-1"),
+    Mistake("09.3", "what fails is passed by", {BELL + "END": BELL + "EXCEPTION WHEN disk_full THEN\n    RETURN;\nEND"},
+            BROKEN, "It should have let that error through"),
+)  # fmt: skip
+
+YOUR_OWN_REBUILD = (
+    Mistake("09.4", "the answer to 06.4", reference_answer("06.4"),
+            ex.archived_events_count, "Archived events are still facts"),
+    Mistake("09.4", "one after the other", {"FROM log": "FROM archived_events", "ORDER BY position": "UNION ALL SELECT stream_id, version, position, id, type, data::text, metadata::text, recorded_at FROM events WHERE type = ANY (%s)",
+            "(store.types.names(projection.handles),)": "[store.types.names(projection.handles)] * 2"},
+            ex.archived_events_have_their_place, "ORDER BY position"),
+    Mistake("09.4", "does not empty the table", {'        store.connection.execute(sql.SQL("DELETE FROM {}").format(table))\n': ""},
+            ex.archived_events_count, "It holds"),
+    Mistake("09.4", "takes no lock", {'        store.connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))\n': ""},
+            "As in 06.4: An append that comes meanwhile counts once", "First the lock"),
+)  # fmt: skip
+MISTAKES = ARCHIVE_STREAM + CLOSE_BOOKS + YOUR_OWN_APPEND + YOUR_OWN_REBUILD
 
 MOVES_IN_ONE_STATEMENT = {
     COPY + DELETE: """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from inspect import isgenerator
+from inspect import isfunction, isgenerator
 from typing import Any
 from uuid import UUID
 
@@ -39,8 +39,7 @@ def words(value: Any) -> str:
         case type():
             return value.__name__
         case Mapping():
-            inside = ", ".join(f"{words(key)}: {words(item)}" for key, item in value.items())
-            return f"{{{inside}}}"
+            return f"{{{', '.join(sorted(f'{words(key)}: {words(item)}' for key, item in value.items()))}}}"
         case set() | frozenset():
             return f"{{{', '.join(sorted(map(words, value)))}}}" if value else "set()"
         case list():
@@ -52,6 +51,8 @@ def words(value: Any) -> str:
         return f"({', '.join(map(words, value))}{',' if len(value) == 1 else ''})"
     if isgenerator(value):
         return "a generator"
+    if isfunction(value):
+        return value.__name__
     if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a data frame, row by row
         rows = [tuple(row) for row in value.itertuples(index=False)]
         return f"a data frame of {words(list(value.columns))} with {words(rows)}"
@@ -113,7 +114,7 @@ class Naming:
         """Return texts with new ids and new moments numbered, the same numbers for all of them."""
         ids: dict[str, str] = {}
         moments: dict[str, set[str]] = defaultdict(set)
-        streams = [stream[1] if (stream := _STREAM.match(text)) else "" for text in texts]
+        streams = [match[1] if (match := _STREAM.match(text)) else "" for text in texts]
         for stream, text in zip(streams, texts, strict=True):
             for name in {stream, ""}:
                 moments[name].update(found for found in _MOMENT.findall(text) if found >= self._since)

@@ -20,12 +20,14 @@ from eventstore import (
     WrongExpectedVersion,
 )
 
-from ...bank import AccountClosed, AccountOpened, CashierEmployed, CashWithdrawn, DepositRecorded, examples
+from ...bank import AccountClosed, AccountOpened, CashierEmployed, CashWithdrawn, DepositRecorded, event_types, examples
 from ...bank.examples import closed, deposited, employed, opened, withdrawn
 from ...bank.read_models import AccountBalances, CashierDashboard
+from ...server.database import Database
 from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, own_sandbox, tell
 from ..scene import Advice, Call, Cases, Scene, Somebody
@@ -671,7 +673,14 @@ def wrong_rows_become_right(sandbox: Sandbox) -> None:
     sandbox.execute("UPDATE account_balances SET balance = 999 WHERE account_id = 'account-1'")
     sandbox.execute("DELETE FROM account_balances WHERE account_id = 'account-2'")
     sandbox.execute("INSERT INTO account_balances VALUES ('account-3', 5, 1)")
-    sandbox.answer(store, AccountBalances())
+    try:
+        sandbox.answer(store, AccountBalances())
+    except TypeError as error:
+        if "bytes-like" not in str(error):
+            raise
+        raise AssertionError(
+            f"psycopg makes a dictionary of JSON, and types.record(row) wants the text ({error}): data::text, metadata::text."
+        ) from None
     found = balances(sandbox)
     assert "account-3" not in found, (
         "The read model had a row for account-3, which has no event, and it is still there. Empty the table first."
@@ -742,10 +751,11 @@ def a_rebuild_that_fails_changes_nothing(sandbox: Sandbox) -> None:
     )
 
 
-def _rebuild(answer: Callable, stage: Any, names: dict[str, type]) -> Any:
+def _rebuild(answer: Callable, stage: Any, names: dict[str, Any]) -> Any:
     """Call the answer with a read model whose calls are places, and classes that are stored under other names, too."""
     types = EventTypes(AccountOpened, DepositRecorded, CashWithdrawn, AccountClosed, CashierEmployed, **names)
-    balances, seen = AccountBalances(), []
+    balances = AccountBalances()
+    seen: list[str] = []
     project = stage.place(balances.project)
 
     def noting(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
@@ -813,6 +823,47 @@ REBUILD = (
         advice=OF_REBUILD,
     ),
 )
+
+# 06.5 the hunt
+
+
+class SuspiciousStore(EventStore):
+    """A store that keeps the cashiers' dashboard by the answers to 06.2 and 06.3."""
+
+    def __init__(self, database: Database, project: Callable, append_and_project: Callable):
+        super().__init__(database.connection, event_types())
+        self._dashboard, self._append = CashierDashboard(), append_and_project
+        self._dashboard.project = project  # type: ignore[method-assign]
+        database.execute("DROP TABLE IF EXISTS cashier_dashboard")
+        self._dashboard.create(database.connection)
+
+    def append(self, stream_id: str, events: Any, **how: Any) -> Any:
+        plain = EventStore(self.connection, self.types)
+        return self._append(plain, [self._dashboard], stream_id, list(events), **how)
+
+    def row(self, cashier_id: str) -> tuple | None:
+        """Return a cashier's name, deposits and total, None where there is no row."""
+        query = "SELECT name, deposits, total FROM cashier_dashboard WHERE cashier_id = %s"
+        return self.execute(query, (cashier_id,)).fetchone()
+
+
+HUNT = Hunt(
+    kind="store",
+    promises=4,
+    made_of=("06.2", "06.3"),
+    build=SuspiciousStore,
+    slips=(
+        Slip(2, "a deposit wipes out the name.", "06.2", {"coalesce(excluded.name, d.name)": "excluded.name"}),
+        Slip(2, "it replaces what was there.", "06.2", {"d.deposits + excluded.deposits, total = d.total + excluded.total": "excluded.deposits, total = excluded.total"}),
+        Slip(2, "each append counts its whole stream again.", "06.3", {", from_version=appended.version - len(events) + 1": ""}),
+        Slip(1, "of several deposits in one append, it counts the last alone.", "06.3", {" - len(events) + 1": ""}),
+        Slip(1, "of a cashier's deposits in one append, it adds up the last alone.", "06.2", {"totals[cashier_id] += amount": "totals[cashier_id] = amount"}),
+        Slip(1, "it gives each cashier the sum of all.", "06.2", {"[totals[cashier] for": "[sum(totals.values()) for"}),
+        Slip(3, "it passes by the deposits of those who have no row yet.", "06.2", {
+            "names.keys() | totals.keys()": "names.keys() | totals.keys() & {row[0] for row in connection.execute('SELECT cashier_id FROM cashier_dashboard')}"}),
+        Slip(4, "it counts an append again that is repeated.", "06.3", {"if not appended.repeated:": "if True:"}),
+    ),
+)  # fmt: skip
 
 
 EXERCISES = (
@@ -935,6 +986,28 @@ EXERCISES = (
             "    )\n"
             "    while rows := log.fetchmany(500):\n"
             "        projection.project(store.connection, [store.types.record(row) for row in rows])\n```",
+        ),
+    ),
+    Exercise(
+        id="06.5",
+        title="Hunt: a dashboard with one fault",
+        minutes=6,
+        difficulty="medium",
+        keeps="test_suspicious_dashboard.py",
+        given=core_schema(),
+        checks=checks_of(HUNT),
+        hunt=HUNT,
+        hints=(
+            "Take the promises one by one. For each, append what should show it, on a fresh `store = suspect(\"06.5\")`, and "
+            "look at `store.row(...)`: what would a right one say?",
+            "Promise 1 shows in an append of several deposits, of one cashier and of two. Promise 2 shows in the second "
+            "append: to the same stream, and to another one; look at the name, too.",
+            "Promise 3: a deposit of somebody who is employed later. Promise 4: the same append twice, with "
+            "`expected_version=0, event_ids=[uuid4()]`, the ids the same in both.",
+            "For promise 3, say:\n\n```python\n"
+            'store.append("account-1", [deposit(10, "cashier-1")])\n'
+            'assert store.row("cashier-1") == (None, 1, 10), f"a deposit before the name: {store.row(\'cashier-1\')}"\n'
+            "return 3\n```\n\nYours may break another one.",
         ),
     ),
 )

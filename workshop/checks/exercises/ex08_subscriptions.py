@@ -5,23 +5,27 @@ import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from eventstore import Log, LogPosition, RecordedEvent
+from eventstore import EventStore, Log, LogPosition, RecordedEvent
 
 from ...bank import CashierEmployed, DepositRecorded, event_types
 from ...bank.examples import deposited, employed, opened
+from ...server.database import Database
 from ..answers import reference_function
 from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
+from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
 from ..watched import Watched
+from .ex02_appending import BATCHES
 
 # A position that this log would have announced: the lock stands for an append under way.
 ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
@@ -908,6 +912,67 @@ def while_idle_it_does_nothing(sandbox: Sandbox) -> None:
     )
 
 
+# 08.6 the hunt
+
+
+class HandlerFailed(Exception):
+    """What a reader's handler raises where it is told to."""
+
+
+class Reader:
+    """A reader of the log by the answer to 08.3: it wants deposits, three at a time, and notes which it has handled.
+
+    Attributes:
+        store: to append with.
+    """
+
+    def __init__(self, database: Database, handle_next: Callable):
+        self._database, self._handle_next = database, handle_next
+        self.store = EventStore(database.connection, event_types())
+        database.execute("DROP TABLE IF EXISTS handled; CREATE TABLE handled (position bigint)")
+        database.execute("DELETE FROM subscriptions; INSERT INTO subscriptions (name) VALUES ('suspect')")
+
+    @cached_property
+    def other_store(self) -> EventStore:
+        """The same on a connection of its own, to leave an append open."""
+        return EventStore(self._database.connect(), event_types())
+
+    def step(self, fails: bool = False) -> int:
+        """Handle what comes next, and return the checkpoint. If it fails, its handler writes, and raises."""
+
+        def handler(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+            for each in events:
+                connection.execute("INSERT INTO handled VALUES (%s)", (each.position,))
+            if fails:
+                raise HandlerFailed
+
+        return self._handle_next(self.store, "suspect", handler, 3, event_types=[DepositRecorded])
+
+    def handled(self) -> list[int]:
+        """Return the positions that were handled, in order; one that was handled twice stands there twice."""
+        return [row[0] for row in self.store.execute("SELECT position FROM handled ORDER BY position")]
+
+
+_REACHED = "events[-1].position if len(events) == size else max(checkpoint, settled)"
+HUNT = Hunt(
+    kind="reader",
+    promises=5,
+    made_of=("08.3",),
+    build=Reader,
+    slips=(
+        Slip(3, "it reads what was drawn, settled or not.", "08.3", {"settled_position().settled": "settled_position().drawn"}),
+        Slip(3, "it moves its checkpoint to what was drawn, settled or not.", "08.3", {"max(checkpoint, settled)": "max(checkpoint, log.settled_position().drawn)"}),
+        Slip(1, "it handles the last event once more.", "08.3", {_REACHED: _REACHED.replace("max(", "events[-1].position - 1 if events else max(")}),
+        Slip(2, "a full batch is the end to it: it passes by what comes after that.", "08.3", {_REACHED: "max(checkpoint, settled)"}),
+        Slip(4, "what its handler wrote stays, though it failed.", "08.3", {"    with log.connection.transaction():\n": "    if True:\n"}),
+        Slip(4, "it swallows the error, and moves on.", "08.3", {
+            "            handler(log.connection, events)\n":
+            "            import contextlib\n            with contextlib.suppress(Exception), log.connection.transaction():\n                handler(log.connection, events)\n"}),
+        Slip(5, "where nothing was wanted, its checkpoint stays.", "08.3", {"max(checkpoint, settled)": "(events[-1].position if events else checkpoint)"}),
+    ),
+)  # fmt: skip
+
+
 _WHEN = {
     "step": "when step() was called",
     "stepped": "at the end of a step(), too late for that look",
@@ -939,6 +1004,100 @@ def an_error_gets_through(sandbox: Sandbox) -> None:
     follower._step = failing  # type: ignore[method-assign]
     with expect(Broken, "step() raised an error, and follow kept it to itself: nobody knows that nothing is handled."):
         follower.run()
+
+
+# 08.5 append_to_stream, which announces and rings
+
+# What it calls, and what its readers need.
+WITHOUT_APPEND = tuple(
+    name
+    for name in whole_schema()
+    if name < "40" and name != "32_no_fact_is_lost.sql" or name[:2] in ("70", "80", "82")
+)
+ANNOUNCED = """
+    SELECT (classid::bigint & 65535) << 32 | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = 'events'::regclass::oid::bigint & 65535
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def announced(sandbox: Sandbox) -> list[int]:
+    """Return what was announced while an append of two events was under way, which had drawn the positions 2 and 3."""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    with open_append(sandbox, append("account-2", "X", "X")):
+        return sandbox.values(ANNOUNCED)
+
+
+def it_announces_its_positions(sandbox: Sandbox) -> None:
+    """An append under way has announced its positions"""
+    assert announced(sandbox), (
+        "An append to account-2 was under way: it had drawn positions, and announced nothing. A reader of the log takes all for "
+        "settled, and passes it by for ever: PERFORM announce_append();"
+    )
+
+
+def it_announces_before_it_draws(sandbox: Sandbox) -> None:
+    """It has announced them before it drew them"""
+    found = min(announced(sandbox))
+    assert found == 1, (
+        "Position 1 was there, and an append had drawn 2 and 3: it should have announced 1, the last one drawn before. It "
+        f"announced {found}, after it had drawn. A reader goes on to what was announced, and passes the append by: "
+        "PERFORM announce_append(); has to stand before the INSERT into events."
+    )
+
+
+@contextmanager
+def asleep(sandbox: Sandbox, is_asleep: bool) -> Iterator[list[Any]]:
+    """Let a reader listen, and be asleep or not; return the notifications that come."""
+    sandbox.execute("INSERT INTO subscriptions (name, asleep) VALUES ('dashboard', %s)", (is_asleep,))
+    heard: list[Any] = []
+    reader = sandbox.database.connect()
+    reader.execute(f"LISTEN {sandbox.value('SELECT events_channel()')}".encode())
+    reader.add_notify_handler(heard.append)
+    yield heard
+    reader.execute("SELECT")  # what was rung before is heard with its answer
+
+
+@own_sandbox
+def a_reader_that_sleeps_is_woken(sandbox: Sandbox) -> None:
+    """A reader that is asleep is woken"""
+    with asleep(sandbox, True) as heard:
+        sandbox.execute(append("account-1", "X"))
+    assert heard, (
+        "A reader had said that it is asleep, an append was committed, and nobody rang. It sleeps on: "
+        "PERFORM notify_subscribers();"
+    )
+
+
+@own_sandbox
+def one_that_falls_asleep_meanwhile_is_woken(sandbox: Sandbox) -> None:
+    """One that falls asleep when the events were just written is woken"""
+    sandbox.execute("""
+        CREATE FUNCTION falls_asleep() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN UPDATE subscriptions SET asleep = true; RETURN NULL; END $$;
+        CREATE TRIGGER falls_asleep AFTER INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION falls_asleep();
+    """)
+    try:
+        with asleep(sandbox, False) as heard:
+            sandbox.execute(append("account-1", "X"))
+    finally:
+        sandbox.execute("DROP FUNCTION falls_asleep CASCADE")
+    assert heard, (
+        "Right after the events were written, a reader fell asleep, and nobody rang: your append had looked who is asleep "
+        "before it wrote. PERFORM notify_subscribers(); has to stand behind the RETURN QUERY that inserts the events."
+    )
+
+
+@own_sandbox
+def while_nobody_sleeps_it_rings_for_nobody(sandbox: Sandbox) -> None:
+    """While nobody sleeps, it rings for nobody"""
+    with asleep(sandbox, False) as heard:
+        sandbox.execute(append("account-1", "X"))
+    assert not heard, (
+        "No reader was asleep, and the append rang all the same. A bell has transactions commit one after the other, so "
+        "leave it to notify_subscribers(), which looks whether anybody sleeps."
+    )
 
 
 EXERCISES = (
@@ -1060,6 +1219,59 @@ EXERCISES = (
             "    while not stopped():\n"
             "        if any(connection.notifies(timeout=0.05, stop_after=1)):\n"
             "            break\n```",
+        ),
+    ),
+    Exercise(
+        id="08.5",
+        title="Your own append announces and rings",
+        minutes=4,
+        difficulty="easy",
+        keeps="schema/40_append_to_stream.sql",
+        given=WITHOUT_APPEND,
+        checks=(
+            it_announces_its_positions,
+            it_announces_before_it_draws,
+            a_reader_that_sleeps_is_woken,
+            one_that_falls_asleep_meanwhile_is_woken,
+            while_nobody_sleeps_it_rings_for_nobody,
+            *looks(*BATCHES[:2]),
+        ),
+        hints=(
+            "Two lines, and nothing else changes. Which statement of your function draws positions? One line belongs before "
+            "it, the other one behind it.",
+            "The `INSERT INTO events` draws, and it stands in a RETURN QUERY, which ends nothing: what is behind it is run. "
+            "`PERFORM` calls a function and drops its result.",
+            "```sql\n"
+            "PERFORM announce_append();\n\n"
+            "RETURN QUERY\n"
+            "WITH appended AS (\n"
+            "    INSERT INTO events ...  -- as it was\n"
+            ")\n"
+            "SELECT ... FROM appended a;\n\n"
+            "PERFORM notify_subscribers();\n```",
+        ),
+    ),
+    Exercise(
+        id="08.6",
+        title="Hunt: a reader with one fault",
+        minutes=6,
+        difficulty="medium",
+        keeps="test_suspicious_reader.py",
+        given=whole_schema(),
+        checks=checks_of(HUNT),
+        hunt=HUNT,
+        hints=(
+            "Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect(\"08.6\")`, "
+            "call `reader.step()`, and look at what it returns and at `reader.handled()`.",
+            "Promise 1 shows when it is asked once too often. Promise 2 needs more than three deposits, promise 5 an event "
+            "that is no deposit. What a step returns is the checkpoint.",
+            "For promise 3, leave an append open: `with reader.other_store.connection.transaction():`, and inside it "
+            "`reader.other_store.append(...)`, `reader.store.append(...)` and `reader.step()`. Then step once more. For "
+            "promise 4, `reader.step(fails=True)` in a `try`; `pytest.raises` is not needed.",
+            "For promise 5, say:\n\n```python\n"
+            'reader.store.append("account-1", [AccountOpened("account-1", "PLN")])\n'
+            'assert reader.step() == 1, "it comes back to an event that it does not want"\n'
+            "return 5\n```\n\nYours may break another one.",
         ),
     ),
 )

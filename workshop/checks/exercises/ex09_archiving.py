@@ -11,12 +11,16 @@ from eventstore import EventStore, WrongExpectedVersion
 from ...bank import CommandRefused
 from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
 from ...bank.examples import closed, deposited, opened, withdrawn
-from ..arranged import append, put
+from ...bank.read_models import AccountBalances
+from ..arranged import append, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
 from ..sandbox import Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
+from .ex02_appending import APPEND_TO_STREAM, BATCHES
+from .ex06_projections import RIGHT, Spy, a_bank_with_history, balances, show_all
+from .ex08_subscriptions import WITHOUT_APPEND
 
 WRONG_EXPECTED_VERSION = "ES001"
 FACTS_STAY = "ES002"
@@ -561,6 +565,127 @@ BOOKS = (
 )
 
 
+# 09.3 append_to_stream, which refuses an archived stream
+
+TO_ARCHIVE = "UPDATE streams SET archived_at = '2025-04-01' WHERE id = 'account-1';"
+
+
+def in_the_archive(sandbox: Sandbox) -> None:
+    """Store an event of each of two accounts, and put that of account-1 into the archive."""
+    sandbox.execute(put("account-1", "AccountClosed", row=True) + put("account-2", "AccountOpened", row=True))
+    sandbox.execute(TO_ARCHIVE)
+
+
+def an_archived_stream_is_refused(sandbox: Sandbox) -> None:
+    """An archived stream is refused"""
+    in_the_archive(sandbox)
+    for expected in (None, 1, 0, -1):
+        error = sandbox.refused(append("account-1", "DepositRecorded", expected=expected))
+        version = "any version" if expected is None else f"version {expected}"
+        assert error is not None, (
+            f"account-1 is in the archive. An append that expected {version} went through, and its event is in the table "
+            "events, away from the rest: look at archived_at, and RAISE EXCEPTION."
+        )
+        assert error.sqlstate == STREAM_ARCHIVED, (
+            f"account-1 is in the archive. An append that expected {version} was refused with {error.sqlstate} "
+            f"({error.diag.message_primary}). Whatever version is expected, it should be ES003, so that a program knows why: "
+            "look at archived_at before you compare versions."
+        )
+
+
+def the_refusal_names_the_stream(sandbox: Sandbox) -> None:
+    """The refusal names the stream"""
+    in_the_archive(sandbox)
+    error = sandbox.refused(append("account-1", "DepositRecorded"))
+    message = error.diag.message_primary if error else "nothing"
+    assert "account-1" in (message or ""), (
+        f"account-1 is in the archive. The message says {message!r}: which stream is it?"
+    )
+
+
+def a_live_stream_goes_on(sandbox: Sandbox) -> None:
+    """A live stream goes on"""
+    in_the_archive(sandbox)
+    for stream_id, expected in (("account-2", 1), ("account-2", None), ("account-3", 0)):
+        error = sandbox.refused(append(stream_id, "DepositRecorded", expected=expected))
+        assert error is None, (
+            f"account-1 is in the archive, {stream_id} is not. An append to {stream_id} was refused: "
+            f"{error.diag.message_primary}. archived_at is NULL for a live stream: IF archived IS NOT NULL."
+        )
+
+
+@own_sandbox
+def an_archive_under_way_is_waited_for(sandbox: Sandbox) -> None:
+    """An archive that is under way is waited for"""
+    sandbox.execute(put("account-1", "AccountClosed", row=True))
+    outcome = sandbox.while_open(TO_ARCHIVE, append("account-1", "DepositRecorded"))
+    assert isinstance(outcome, psycopg.Error) and outcome.sqlstate == STREAM_ARCHIVED, (
+        "account-1 was being moved into the archive when an append came. It waited for the stream's row, and then "
+        f"{f'was refused: {outcome.diag.message_primary}' if isinstance(outcome, psycopg.Error) else 'went through'}. First "
+        "lock, then look: the statement that locks the row returns archived_at, too. A SELECT before it sees what was."
+    )
+
+
+REFUSES = (
+    *BATCHES[:2],
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 is in the archive, account-2 is not",
+        before=put("account-1", "AccountClosed", row=True) + put("account-2", "AccountOpened", row=True) + TO_ARCHIVE,
+        given=tuple(
+            (f"""'{stream_id}', {expected}, '[{{"type": "X", "data": {{}}}}]'""",)
+            for stream_id in ("account-1", "account-2", "account-3")
+            for expected in (0, 1, 2, -1, "NULL")
+        ),
+        advice=Advice(
+            "Whoever appends to a stream that has an archived_at gets ES003, whatever they expect; nobody else does."
+        ),
+    ),
+)
+
+
+# 09.4 rebuild, from the whole log
+
+
+def archived_events_count(sandbox: Sandbox) -> None:
+    """Events in the archive count"""
+    store = a_bank_with_history(sandbox)
+    sandbox.execute("SELECT archive_stream('account-1')")
+    sandbox.answer(store, AccountBalances())
+    found = balances(sandbox)
+    assert "account-1" in found, (
+        "account-1 is in the archive, and after the rebuild account_balances has no row of it. Nobody notices on that day, and "
+        "the numbers are wrong for good. Archived events are still facts: read the log, FROM log."
+    )
+    assert found == RIGHT, (
+        f"From the whole log, account_balances should hold {show_all(RIGHT)}. It holds {show_all(found)}."
+    )
+
+
+def archived_events_have_their_place(sandbox: Sandbox) -> None:
+    """They come in the order of the log, among the others"""
+    store, spy = sandbox.store(), Spy()
+    spy.create(sandbox.database.connection)
+    # Positions, versions and moments are three orders.
+    for position, (stream_id, version) in enumerate((("account-1", 3), ("account-2", 2), ("account-1", 4)), 1):
+        event = deposited(position, stream_id)
+        sandbox.put(
+            stream_id,
+            event,
+            first=version,
+            position=lambda _, position=position: position,
+            at=lambda _, position=position: moment(9 - position),
+        )
+    sandbox.execute("INSERT INTO streams VALUES ('account-1', 4), ('account-2', 2)")
+    sandbox.execute("SELECT archive_stream('account-2')")
+    sandbox.answer(store, spy)
+    amounts = [int(recorded.event.amount) for recorded in spy.seen]
+    assert amounts == [1, 2, 3], (
+        "The log holds deposits of 1, 2 and 3, at these positions; the 2 is in the archive. The projection saw "
+        f"{amounts}. `log` is both tables, in no order: ORDER BY position."
+    )
+
+
 EXERCISES = (
     Exercise(
         id="09.1",
@@ -598,6 +723,45 @@ EXERCISES = (
             "    -- the move, and the count\n"
             "    DELETE FROM snapshots s WHERE s.stream_id = archive_stream.stream_id;\n"
             "END IF;\n```",
+        ),
+    ),
+    Exercise(
+        id="09.3",
+        title="Your own append refuses",
+        minutes=3,
+        difficulty="easy",
+        keeps="schema/40_append_to_stream.sql",
+        given=WITHOUT_APPEND,
+        checks=(
+            an_archived_stream_is_refused,
+            the_refusal_names_the_stream,
+            a_live_stream_goes_on,
+            an_archive_under_way_is_waited_for,
+            *looks(*REFUSES),
+        ),
+        hints=(
+            "First lock, then look. The first statement has the stream's row in hand: let it return `archived_at`, too.",
+            "`RETURNING s.version - added, s.archived_at INTO actual, archived;` with `archived timestamptz;` among the "
+            "variables. Then look at it, before versions are compared.",
+            "```sql\n"
+            "IF archived IS NOT NULL THEN\n"
+            "    RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived\n"
+            "        USING ERRCODE = 'ES003';\n"
+            "END IF;\n```",
+        ),
+    ),
+    Exercise(
+        id="09.4",
+        title="Your own rebuild reads the log",
+        minutes=2,
+        difficulty="easy",
+        keeps="projections.py",
+        given=whole_schema(),
+        checks=(archived_events_count, archived_events_have_their_place),
+        hints=(
+            "Your rebuild reads a table. Which of the two tables holds what a read model is made of?",
+            "Both. One word changes: a view, `log`, puts them together.",
+            "`FROM log` in the place of `FROM events`. It is in no order by itself, so the ORDER BY stays.",
         ),
     ),
     Exercise(
