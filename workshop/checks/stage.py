@@ -223,7 +223,7 @@ class Stage:
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
         shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
-        self._clear = sandbox.clear_script() if shared else ""
+        self._clear = sandbox.clear_script(anew=setup is not None) if shared else ""
         self.connection = self._new_caller()
         # Who arranges, and who comes in between, does so by the reference's functions.
         self.somebody = database.connect(lock_timeout="1ms", search_path=reference)
