@@ -55,11 +55,15 @@ def test_two_who_archive_at_once_do_not_wait_for_each_other(store, new_store, co
         CREATE TRIGGER waits BEFORE UPDATE ON streams FOR EACH STATEMENT EXECUTE FUNCTION waits();
     """)
     gate.execute("SELECT pg_advisory_lock(4711)")
-    with waiting(lambda: archive_stream(first, "account-1"), first.connection, observer) as one:
-        with waiting(lambda: archive_stream(second, "account-1"), second.connection, observer) as other:
-            gate.execute("SELECT pg_advisory_unlock_all()")
-            moved = {one.exception(10) or one.result(), other.exception(10) or other.result()}
-    assert DeadlockDetected not in map(type, moved), "they waited for each other: the look did not lock the stream's row"
+    with (
+        waiting(lambda: archive_stream(first, "account-1"), first.connection, observer) as one,
+        waiting(lambda: archive_stream(second, "account-1"), second.connection, observer) as other,
+    ):
+        gate.execute("SELECT pg_advisory_unlock_all()")
+        moved = {one.exception(10) or one.result(), other.exception(10) or other.result()}
+    assert DeadlockDetected not in map(type, moved), (
+        "they waited for each other: the look did not lock the stream's row"
+    )
     assert moved == {2, 0}
     assert len(store.read_stream("account-1", archived=True)) == 2
 
