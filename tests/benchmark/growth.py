@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -143,14 +144,14 @@ def measure(
     rates: dict[str, dict[str, list[tuple[float, ...]]]] = {name: {"append": [], "read": []} for name in clients}
     chance = random.Random(streams)
     for number in range(-1, rounds):
-        # Streams with an odd number are the kit's, the others the limit's: neither warms what the other one reads.
-        pairs = [chance.randrange(1, streams, 2) for _ in range(calls)]
+        # Streams with an odd number are the kit's, the others the limit's: neither warms what the other one reads. For
+        # neighbours lie on the same pages, each has its own choice.
+        picked = [[f"account-{chance.randrange(first, streams + 1, 2)}" for _ in range(calls)] for first in (1, 2)]
         for name in sorted(clients, reverse=number % 2 == 0):
             for task, call in (("append", append), ("read", read)):
                 rate = [0.0, 0.0]
                 for who in (0, 1) if number % 4 < 2 else (1, 0):
-                    picked = [f"account-{stream + who}" for stream in pairs]
-                    rate[who] = events_a_second(lambda stream_id: call(name, clients[name][who], stream_id), picked)  # noqa: B023
+                    rate[who] = events_a_second(partial(call, name, clients[name][who]), picked[who])
                 if number >= 0:
                     rates[name][task].append(tuple(rate))
     return {

@@ -61,9 +61,7 @@ def test_two_who_archive_at_once_do_not_wait_for_each_other(store, new_store, co
     ):
         gate.execute("SELECT pg_advisory_unlock_all()")
         moved = {one.exception(10) or one.result(), other.exception(10) or other.result()}
-    assert DeadlockDetected not in map(type, moved), (
-        "they waited for each other: the look did not lock the stream's row"
-    )
+    assert DeadlockDetected not in map(type, moved), "they waited for each other: the look did not lock the row"
     assert moved == {2, 0}
     assert len(store.read_stream("account-1", archived=True)) == 2
 

@@ -103,7 +103,8 @@ def _undisturbed(stage: Stage, scene: Scene) -> None:
     for mode in _HOW:
         seen, half = _looked_at(stage, "answer", scene, mode)
         right, also_half = _looked_at(stage, "reference", scene, mode)
-        _must_be(seen, [right], scene, _HOW[mode])
+        # Without autocommit, who commits could as well have left that to the caller.
+        _must_be(seen, [right, replace(right, left=())] if mode == "manual" else [right], scene, _HOW[mode])
         if half and not also_half:
             _tell(scene, half, scene.advice.left)
 

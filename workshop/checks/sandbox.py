@@ -27,8 +27,7 @@ SomeLog = TypeVar("SomeLog", bound=Log)
 STATEMENT_TIMEOUT = "5s"  # a statement of an answer takes milliseconds
 _ENDED = (
     "Your function was called inside a transaction of its caller's, and ended that: a COMMIT, or ROLLBACK, is about "
-    "all of it. "
-    "`with connection.transaction():` is a transaction where there is none, and else a part of the caller's."
+    "all of it. `with connection.transaction():` is a transaction where there is none, and else a part of the caller's."
 )
 
 

@@ -1,6 +1,6 @@
 """The exercises of notebook 09: a stream moves into the archive, and the books of a year are closed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -508,10 +508,11 @@ def a_deposit_in_between_is_not_lost(sandbox: Sandbox) -> None:
     )
 
 
-CLOSE_BOOKS = Call(
-    "close_books(store, {})",  # whatever it returns: nothing is asked for
-    lambda close_books, stage, *of_which: close_books(stage.store(types=event_types()), *of_which) and None,
-)
+def _close_books(close_books: Callable, stage: Any, *of_which: Any) -> None:
+    close_books(stage.store(types=event_types()), *of_which)  # whatever it returns: nothing is asked for
+
+
+CLOSE_BOOKS = Call("close_books(store, {})", _close_books)
 OF_BOOKS = Advice(
     "An account that is open in the old book has its books closed, whatever it holds, and any other is refused. The closing event "
     "rests on the version that was read with the balance, the new book must not be there yet: expected_version=version, and "
