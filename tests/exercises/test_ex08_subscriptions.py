@@ -292,7 +292,9 @@ YOUR_OWN_APPEND = (
 )  # fmt: skip
 
 # In 08.6
-VERDICT = 'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+VERDICT = (
+    'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+)
 HUNT = (
     Mistake("08.6", "expects what is skipped", {VERDICT: VERDICT.replace("== [1, 2]", "== [2]")},
             "One without a fault passes", "What should have happened there?"),

@@ -1261,7 +1261,7 @@ EXERCISES = (
         checks=checks_of(HUNT),
         hunt=HUNT,
         hints=(
-            "Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect(\"08.6\")`, "
+            'Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect("08.6")`, '
             "call `reader.step()`, and look at what it returns and at `reader.handled()`.",
             "Promise 1 shows when it is asked once too often. Promise 2 needs more than three deposits, promise 5 an event "
             "that is no deposit. What a step returns is the checkpoint.",
