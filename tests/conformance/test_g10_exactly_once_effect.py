@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore import EventStoreError, rebuild
+from eventstore import EventStoreError, rebuild, worker
 from eventstore.worker import Worker
 from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
-from tests.concurrency import at_once
+from tests.concurrency import at_once, waiting
 from tests.subscribing import (
     Deliveries,
     Notes,
@@ -679,3 +680,34 @@ def test_subscriptions_side_by_side_are_each_complete_and_go_at_their_own_pace(s
     assert opened.delivered(store) == [each.position for each in log if each.type == "CashierEmployed"]
     assert both.delivered(store) == [each.position for each in log if each.type == "DepositRecorded"]
     assert rows(store, balances) == rebuilt(store, balances)
+
+
+# Two workers
+
+
+def test_two_who_read_under_one_name_take_turns(store, new_store, connect):
+    """Each event is handled once: the second one waits at the checkpoint until the first has moved it."""
+    store.append("account-1", deposits(1, 2, 3))
+    store.execute("INSERT INTO subscriptions (name) VALUES ('reader')")
+    first, second, observer = new_store(), new_store(), connect()
+    handled, has_begun, go_on = [], threading.Event(), threading.Event()
+
+    def handler(connection, events):
+        handled.extend(recorded.position for recorded in events)
+
+    def slow(connection, events):
+        handler(connection, events)
+        has_begun.set()
+        assert go_on.wait(10)
+
+    slow_one = threading.Thread(target=worker.handle_next, args=(first, "reader", slow, 2))
+    slow_one.start()
+    assert has_begun.wait(10)
+    try:
+        next_one = partial(worker.handle_next, second, "reader", handler, 2)
+        with waiting(next_one, second.connection, observer):
+            go_on.set()
+    finally:
+        go_on.set()
+        slow_one.join()
+    assert handled == [1, 2, 3]

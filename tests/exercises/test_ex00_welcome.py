@@ -8,11 +8,13 @@ from workshop.checks.exercises.ex00_welcome import (
     withdrawals_are_taken_off,
 )
 
-from .mistakes import Mistake
+from .mistakes import AS_OURS, Mistake
 
 MISTAKES = (
     Mistake("00.1", "no return", {"    return balance": ""},
-            an_account_starts_at_zero, "Yours: None"),
+            an_account_starts_at_zero, "Is there a `return`"),
+    Mistake("00.1", "prints instead of returning", {"return balance": "print(balance)"},
+            an_account_starts_at_zero, "To print a number shows it to you"),
     Mistake("00.1", "returns inside the loop", {"    return balance": "        return balance"},
             deposits_add_up, "Then it ends at the first event"),
     Mistake("00.1", "returns at the first deposit",
@@ -40,7 +42,7 @@ def balance(history):
             total -= amount
     return total
 ''',
-            withdrawals_are_taken_off, "Yours: Decimal('190.50')"),
+            withdrawals_are_taken_off, "Does something survive from the call before"),
     Mistake("00.1", "all but a deposit is a withdrawal", {
         'if type == "DepositRecorded"': 'if type == "AccountOpened":\n            balance = Decimal(0)\n'
                                         '        elif type == "DepositRecorded"',
@@ -55,6 +57,12 @@ def balance(history):
             other_events_change_nothing, "50.00 stay 50.00. Yours: Decimal('0')"),
     Mistake("00.1", "float money", {"Decimal(0)": "0", "+= amount": "+= float(amount)", "-= amount": "-= float(amount)"},
             money_stays_exact, "keep the Decimal"),
+    Mistake("00.1", "never below 0", {"    return balance": "    return max(balance, Decimal(0))"},
+            AS_OURS, "It should have returned Decimal('-5'). It returned Decimal('0')"),
+    Mistake("00.1", "a part of the name", {'type == "DepositRecorded"': '"Deposit" in type'},
+            AS_OURS, "The type is compared as a whole name"),
+    Mistake("00.1", "empties the history", {"for type, amount in history:": "while history:\n        type, amount = history.pop(0)"},
+            AS_OURS, "what it was given is changed"),
     Mistake("00.1", "rounds to halves", {"return balance": "return round(balance * 2) / Decimal(2)"},
             money_stays_exact, "Yours: Decimal('0.5')"),
 )  # fmt: skip

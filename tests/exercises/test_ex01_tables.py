@@ -2,8 +2,10 @@
 
 from workshop.checks.exercises.ex01_tables import (
     a_change_of_nothing_is_refused_too,
+    a_stream_grows,
     a_stream_has_a_version,
     a_stream_has_its_columns,
+    a_stream_moves_on,
     an_event_has_its_columns,
     an_event_is_accepted,
     an_event_is_stored_once,
@@ -24,7 +26,7 @@ from workshop.checks.exercises.ex01_tables import (
     versions_start_at_one,
 )
 
-from .mistakes import IT_RUNS, Mistake
+from .mistakes import AS_OURS, IT_RUNS, Mistake
 
 THE_TRIGGER = """
     BEFORE UPDATE OR DELETE OR TRUNCATE ON events
@@ -62,7 +64,7 @@ THE_EVENTS_TABLE = (
     Mistake("01.1", "versions from 0", {"version >= 1": "version >= 0"},
             versions_start_at_one, "add CHECK (version >= 1)"),
     Mistake("01.1", "versions from 2", {"version >= 1": "version > 1"},
-            an_event_is_accepted, "version 1 is a version"),
+            an_event_is_accepted, "1 is a version, and so is every number after it"),
     Mistake("01.1", "nobody counts the position", {" GENERATED ALWAYS AS IDENTITY": ""},
             an_event_is_accepted, "the database counts that"),
     Mistake("01.1", "BEGIN without COMMIT", {"CREATE TABLE": "BEGIN;\nCREATE TABLE"},
@@ -70,7 +72,7 @@ THE_EVENTS_TABLE = (
     Mistake("01.1", "the writer may choose the position", {"ALWAYS": "BY DEFAULT"},
             positions_count_up_by_themselves, "GENERATED ALWAYS, not BY DEFAULT"),
     Mistake("01.1", "bigserial", {"bigint      NOT NULL GENERATED ALWAYS AS IDENTITY": "bigserial"},
-            positions_count_up_by_themselves, "position that its writer chose"),
+            positions_count_up_by_themselves, "bigserial lets them"),
     Mistake("01.1", "NOT NULL forgotten", {"recorded_at timestamptz NOT NULL": "recorded_at timestamptz"},
             nothing_is_missing, "Add NOT NULL to recorded_at"),
     Mistake("01.1", "NOT NULL forgotten beside a CHECK", {"metadata    jsonb       NOT NULL": "metadata    jsonb"},
@@ -79,6 +81,22 @@ THE_EVENTS_TABLE = (
             metadata_is_an_object, "jsonb_typeof(metadata) = 'object'"),
     Mistake("01.1", "an array is metadata too", {"= 'object'": "IN ('object', 'array')"},
             metadata_is_an_object, "The metadata [] was stored"),
+    Mistake("01.1", "an array for an object", {"= 'object'": "= 'array'"},
+            an_event_is_accepted, "The metadata was an object"),
+    Mistake("01.1", "a stream holds one event", {"UNIQUE (stream_id, id)": "UNIQUE (stream_id)"},
+            a_stream_grows, "The rule is UNIQUE (stream_id)"),
+    Mistake("01.1", "version 1 and no other", {"version >= 1": "version = 1"},
+            a_stream_grows, "every number after it"),
+    Mistake("01.1", "a moment is unique", {"(stream_id, id)": "(stream_id, id), UNIQUE (stream_id, recorded_at)"},
+            a_stream_grows, "a batch has one moment"),
+    Mistake("01.1", "the id and the type are unique together", {"UNIQUE (stream_id, id)": "UNIQUE (stream_id, id, type)"},
+            an_event_is_stored_once, "as version 1 and of another type as version 2"),
+    Mistake("01.1", "the types of today alone", {"type        text        NOT NULL": "type        text        NOT NULL CHECK (type ~ 'ed$')"},
+            AS_OURS, "violates check constraint \"events_type_check\""),
+    Mistake("01.1", "double quotes around a text", {"'object'": '"object"'},
+            IT_RUNS, "In SQL a text stands in single quotes, 'object'"),
+    Mistake("01.1", "a comma too few", {"(stream_id, version),": "(stream_id, version)"},
+            IT_RUNS, "a comma, a bracket"),
     Mistake("01.1", "a comma too many", {"UNIQUE (stream_id, id)": "UNIQUE (stream_id, id),"},
             IT_RUNS, 'syntax error at or near ")"'),
 )  # fmt: skip
@@ -103,6 +121,16 @@ THE_STREAMS_TABLE = (
             a_stream_has_a_version, "stored at version 0"),
     Mistake("01.2", "versions from 2", {"version >= 1": "version > 1"},
             one_row_per_stream, "A stream at version 1 was refused"),
+    Mistake("01.2", "the database counts the versions", {"NOT NULL    CHECK": "GENERATED ALWAYS AS IDENTITY CHECK"},
+            one_row_per_stream, "which the writer gives"),
+    Mistake("01.2", "version 1 and no other", {"version >= 1": "version = 1"},
+            a_stream_moves_on, "The rule is CHECK ((version = 1))"),
+    Mistake("01.2", "as large as an integer", {"version >= 1": "version BETWEEN 1 AND 2147483647"},
+            a_stream_moves_on, "move on to version 5000000000"),
+    Mistake("01.2", "an id has a dash", {"CHECK (char_length": "CHECK (id LIKE '%-%' AND char_length"},
+            an_id_has_an_end, "The rule is CHECK (((id ~~ '%-%'"),
+    Mistake("01.2", "blanks do not count", {"char_length(id)": "char_length(trim(id))"},
+            AS_OURS, "VALUES (' ', 1)"),
     Mistake("01.2", "UNIQUE for PRIMARY KEY", {"PRIMARY KEY": "UNIQUE"},
             an_id_is_not_empty, "A stream without an id (NULL) was stored"),
     Mistake("01.2", "an id may be empty", {"BETWEEN 1 AND 255": "<= 255"},
@@ -127,7 +155,13 @@ FACTS_STAY = (
     Mistake("01.3", "the trigger is on streams", {"ON events": "ON streams"},
             update_is_refused, "UPDATE was accepted"),
     Mistake("01.3", "a notice instead of an error", {RAISE: "RAISE NOTICE 'No: % on %', TG_OP, TG_TABLE_NAME; RETURN NULL;"},
-            update_is_refused, "UPDATE was accepted"),
+            update_is_refused, "A trigger is there for it, and its function does not raise"),
+    Mistake("01.3", "the error is swallowed", {"END\n$$": "EXCEPTION WHEN OTHERS THEN\n    RETURN NULL;\nEND\n$$"},
+            update_is_refused, "no EXCEPTION block that swallows it"),
+    Mistake("01.3", "some columns alone", {"UPDATE OR": "UPDATE OF version, type, data OR"},
+            AS_OURS, "no list of columns (UPDATE OF)"),
+    Mistake("01.3", "commas for OR", {" OR DELETE OR TRUNCATE": ", DELETE, TRUNCATE"},
+            IT_RUNS, "the events of a trigger by OR"),
     Mistake("01.3", "RETURN NULL for each row", {RAISE: "RETURN NULL;", " OR TRUNCATE": "", "STATEMENT": "ROW"},
             update_is_refused, "changed nothing, but it reported success"),
     Mistake("01.3", "rules DO INSTEAD NOTHING", """

@@ -2,7 +2,7 @@
 
 from workshop.checks.exercises import ex03_aggregation as ex
 
-from .mistakes import AS_OURS, Mistake
+from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake
 
 # In 03.1
 DEPOSIT = "            return replace(account, balance=account.balance + amount)"
@@ -116,6 +116,21 @@ AGGREGATE = (
             ex.it_begins_from_the_initial_state, "Fold into `initial`, whatever it is"),
     Mistake("03.2", "no version before the loop", {"    version = 0\n": ""},
             ex.no_events_version_0, "UnboundLocalError"),
+    Mistake("03.2", "the last of a list that may be empty", {"return state, version": "return state, store.read_stream(stream_id)[-1].version"},
+            ex.no_events_version_0, "account-404 holds no events, and your function raised IndexError"),
+    Mistake("03.2", "the first event taken for the state", {
+        "    state = initial\n": "    from functools import reduce\n    state = reduce(evolve, [r.event for r in store.read_stream(stream_id)])\n"},
+            ex.the_events_are_folded, "reduce and accumulate begin with the first event"),
+    Mistake("03.2", "a bank of its own", {"    state = initial\n": "    from workshop.bank import BankAccount, evolve\n    state = BankAccount()\n"},
+            ex.each_event_once_in_order, "Fold with the `initial` and the `evolve` that you are given"),
+    Mistake("03.2", "an initial state that is false", {"state = initial\n": "state = initial or ()\n"},
+            AS_OURS, "aggregate_stream(store, 'account-1', 0, counted)"),
+    Mistake("03.2", "the version asked for as long as nobody is there", {"    return state, version": "    return state, max(version, len(store.read_stream(stream_id)))"},
+            MEANWHILE, "somebody else deposited 100 in account-1"),
+    Mistake("03.2", "what evolve raises is passed by", {
+        "        state = evolve(state, recorded.event)\n":
+            "        try:\n            state = evolve(state, recorded.event)\n        except ConnectionError:\n            continue\n"},
+            BROKEN, "It should have let that error through"),
     Mistake("03.2", "None for no version", {"version = 0": "version = None"},
             ex.no_events_version_0, "You returned None"),
     Mistake("03.2", "the version before the first is -1", {"version = 0": "version = -1"},
@@ -129,14 +144,14 @@ AGGREGATE = (
     Mistake("03.2", "the version that comes next", {"recorded.version": "recorded.version + 1"},
             ex.the_version_is_the_streams, "You returned 4"),
     Mistake("03.2", "asks for the version afterwards", {"    return state, version": "    info = store.stream_info(stream_id)\n    return state, info.version if info else 0"},
-            ex.state_and_version_belong_together, "the two come from two different questions"),
+            ex.the_version_is_no_count, "nor is the answer to a second question"),
     Mistake("03.2", "asks for the version before", {
         "    version = 0\n": "    info = store.stream_info(stream_id)\n    version = info.version if info else 0\n",
         "        version = recorded.version\n": "",
     },
-            ex.state_and_version_belong_together, "Your state has 2 events in it, and you say that it is at version 1"),
+            ex.the_version_is_no_count, "nor is the answer to a second question"),
     Mistake("03.2", "reads twice", {"    return state, version": "    again = store.read_stream(stream_id)\n    return state, again[-1].version if again else 0"},
-            ex.state_and_version_belong_together, "Take both from one read_stream"),
+            MEANWHILE, "comes from the same read_stream"),
     Mistake("03.2", "counts the events", {"version = recorded.version": "version += 1"},
             ex.the_version_is_no_count, "You returned 2; the last event's own version is 6"),
     Mistake("03.2", "the length of the list", {FOLD: """    events = [recorded.event for recorded in store.read_stream(stream_id)]
@@ -183,7 +198,9 @@ UPCAST = (
     Mistake("03.3", "puts the point into the text", {AMOUNT: 'f"{str(data[\'amount_cents\'])[:-2]}.{str(data[\'amount_cents\'])[-2:]}"'},
             ex.every_cent_counts, "1 cents are '0.01'. Yours: '.1'"),
     Mistake("03.3", "0 taken for no amount", {'"amount_cents" not in data': 'not data.get("amount_cents")'},
-            ex.every_cent_counts, "0 cents are '0.00'"),
+            ex.every_cent_counts, "0 is a number like any other, and counts as false"),
+    Mistake("03.3", "a new one is built of three fields", {"        return data\n": '        return {name: data[name] for name in ("account_id", "amount", "cashier_id")}\n'},
+            AS_OURS, "each field, each amount"),
     Mistake("03.3", "changes what it was given", """
 from decimal import Decimal
 

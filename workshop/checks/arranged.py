@@ -18,6 +18,11 @@ def moment(version: int) -> datetime:
     return FIRST_MOMENT + timedelta(days=version - 1)
 
 
+def id_of(stream_id: str, version: int) -> str:
+    """Return the id of the event that `put` puts there."""
+    return str(UUID(hashlib.md5(f"{stream_id}/{version}".encode()).hexdigest()))
+
+
 def put(
     stream_id: str,
     *events: Any,
@@ -38,8 +43,15 @@ def put(
     values = []
     for version, event in enumerate(events, first):
         given = _as_given(event)
-        number = UUID(hashlib.md5(f"{stream_id}/{version}".encode()).hexdigest())
-        columns = [stream_id, version, str(number), given["type"], json.dumps(given["data"]), "{}", str(at(version))]
+        columns = [
+            stream_id,
+            version,
+            id_of(stream_id, version),
+            given["type"],
+            json.dumps(given["data"]),
+            "{}",
+            str(at(version)),
+        ]
         values.append([*columns, position(version)] if position else columns)
     names = "stream_id, version, id, type, data, metadata, recorded_at" + (", position" if position else "")
     text = f"INSERT INTO events ({names}) {'OVERRIDING SYSTEM VALUE ' if position else ''}VALUES {_tuples(values)};\n"

@@ -29,7 +29,6 @@ class Looks(Nobody):
     def __init__(self, stranger: Somebody | None):
         self._stranger = stranger
         self._settings: list[str] = []
-        self._gate = 0
         self.looks: list[tuple[int, dict[str, list[str]]]] = []
 
     def begin(self, play: Play) -> None:
@@ -40,11 +39,10 @@ class Looks(Nobody):
     def at_place(self, play: Play, number: int, is_call: bool) -> None:
         self._look(play, number)
 
-    def silence(self, play: Play) -> None:
-        if play.stage.gates and self._gate < MOST_PLACES and play.stage.is_blocked():
-            self._gate += 1
-            self._look(play, self._gate)
-            play.stage.somebody.execute(f"SELECT pg_advisory_unlock({GATES}, {self._gate})")
+    def at_gate(self, play: Play, number: int) -> None:
+        if number <= MOST_PLACES:
+            self._look(play, number)
+            play.stage.somebody.execute(f"SELECT pg_advisory_unlock({GATES}, {number})")
 
     def end(self, play: Play) -> None:
         play.stage.somebody.execute("SELECT pg_advisory_unlock_all()")
@@ -97,13 +95,13 @@ class Comes(Nobody):
         if number == self._at and not play.stage.gates:
             self._come(play)
 
-    def silence(self, play: Play) -> None:
-        if not (self._holds_gate or self._is_open) or not play.stage.is_blocked():
-            return
-        if self._holds_gate:
+    def at_gate(self, play: Play, number: int) -> None:
+        if number == self._at:
             self._come(play)
             self._open_gate(play)
-        else:
+
+    def silence(self, play: Play) -> None:
+        if self._is_open and play.stage.is_blocked():
             self.held_up = True
             self._go_on(play)
 

@@ -103,7 +103,8 @@ def _undisturbed(stage: Stage, scene: Scene) -> None:
     for mode in _HOW:
         seen, half = _looked_at(stage, "answer", scene, mode)
         right, also_half = _looked_at(stage, "reference", scene, mode)
-        _must_be(seen, [right], scene, _HOW[mode])
+        # Without autocommit, who commits could as well have left that to the caller.
+        _must_be(seen, [right, replace(right, left=())] if mode == "manual" else [right], scene, _HOW[mode])
         if half and not also_half:
             _tell(scene, half, scene.advice.left)
 
@@ -143,7 +144,8 @@ def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
         between = () if somebody.then else _chosen(stage.undisturbed("reference", scene, mode).places)
         known = {act: _Lazy(right(act, between)) for act in acts[mode]}
         places = () if somebody.then else stage.undisturbed("answer", scene, mode).places
-        for at in (0, *_chosen(places)):
+        # A function in the database cannot know of the caller's transaction; what began before it, it can.
+        for at in (0, *(() if stage.gates and mode == "inside" else _chosen(places))):
             for act in acts[mode]:
                 who = Comes(somebody, act, at)
                 seen = stage.play("answer", scene, mode, who)
@@ -244,8 +246,8 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
     advice = scene.advice
     alike = [wanted for wanted in right if wanted.outcome == seen.outcome]
     if not alike:
-        outcomes = list(dict.fromkeys(wanted.outcome for wanted in right))
-        wanted, got = apart(listed(outcomes[:3], "or"), seen.outcome)
+        outcomes = list(dict.fromkeys(map(_outcome, right)))
+        wanted, got = apart(listed(outcomes[:3], "or"), _outcome(seen))
         _tell(scene, f"{what} It should have {wanted}. It {got}.", advice.outcome)
     found = seen.rows or {}
     nearest = min(alike, key=lambda it: sum((it.rows or {}).get(name) != rows for name, rows in found.items()))
@@ -262,6 +264,14 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
             holds = f"{table} should hold {_rows(missing)}" if missing else f"{table} should hold no more"
             _tell(scene, f"{what} It {short(seen.outcome)}. Then {holds}. It holds {_rows(extra)}.", advice.rows)
     _tell(scene, f"{what} It {short(seen.outcome)}. Right: {listed(nearest.left)}.", advice.left)
+
+
+def _outcome(seen: Seen) -> str:
+    """Return the outcome, with the words of an error that nobody promised: they say what was wrong."""
+    if seen.outcome != "raised an error":
+        return seen.outcome
+    said = getattr(getattr(seen.error, "diag", None), "message_primary", None) or seen.error
+    return f"{seen.outcome} ({type(seen.error).__name__}: {said})"
 
 
 def _what_differs(wanted: str, found: str) -> tuple[str, str]:

@@ -47,6 +47,10 @@ BEGIN
     IF current_setting('stage.caller', true) IS DISTINCT FROM 'on' THEN
         RETURN NULL;
     END IF;
+    IF TG_WHEN || TG_TABLE_NAME = current_setting('stage.place', true) THEN
+        RETURN NULL;  -- ON CONFLICT DO UPDATE is an INSERT and an UPDATE, and one place
+    END IF;
+    PERFORM set_config('stage.place', TG_WHEN || TG_TABLE_NAME, false);
     number := nextval('stage_place');
     RAISE NOTICE 'stage: % % %', lower(TG_WHEN), TG_OP, TG_TABLE_NAME;
     IF number::text = current_setting('stage.breaks', true) THEN
@@ -90,7 +94,7 @@ class Tables:
         rows = database.execute(
             "SELECT relname, quote_ident(relname),"
             " coalesce(array_agg(attname) FILTER (WHERE atttypid = 'timestamptz'::regtype), '{}'),"
-            " coalesce(array_agg(attname) FILTER (WHERE attidentity <> ''), '{}')"
+            " coalesce(array_agg(attname) FILTER (WHERE attidentity <> ''), '{}'), array_agg(attname)"
             " FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0"
             " WHERE relkind = 'r' AND relnamespace = to_regnamespace(quote_ident(%s)) GROUP BY 1 ORDER BY 1",
             (database.schema,),
@@ -98,12 +102,13 @@ class Tables:
         self.names = [row[1] for row in rows]
         self.sequences = [
             name
-            for table, quoted, _, columns in rows
+            for table, quoted, _, columns, _ in rows
             for column in columns
             for (name,) in database.execute("SELECT pg_get_serial_sequence(%s, %s)", (quoted, column))
         ]
         self._moments = {row[0]: row[2] for row in rows}
-        self._positions = {row[0]: row[3] for row in rows}
+        drawn = {column for row in rows for column in row[3]}  # events take theirs along into the archive
+        self._positions = {row[0]: drawn.intersection(row[4]) if "stream_id" in row[4] else row[3] for row in rows}
         self._told: dict[tuple[str, str], list[str]] = {}  # the same is seen again and again
         # Changes whenever a row is inserted, updated or deleted, and is read much faster than the rows.
         counts = (f"(SELECT format('%s %s', count(*), max(xmin::text::bigint)) FROM {name})" for name in self.names)
@@ -137,6 +142,9 @@ class Nobody:
 
     def at_place(self, play: "Play", number: int, is_call: bool) -> Exception | None:
         """Be told of a place, counted from 1, before what is sent or called there; return what is raised instead."""
+
+    def at_gate(self, play: "Play", number: int) -> None:
+        """Be told that a function in the database has come to a place, and stops there if its gate is held."""
 
     def silence(self, play: "Play") -> None:
         """Be told that the server has not answered yet."""
@@ -176,6 +184,7 @@ class Play:
         if text.startswith("stage: "):
             when, operation, table = text.split()[1:]
             self.places.append(f"{when} {operation} on {table}")
+            self.ask(self.who.at_gate, self, len(self.places))
 
     def ask(self, act: Callable, *about: Any) -> Any:
         """Have somebody act. Where they fail, it is our fault, and never an error of the answer's."""
@@ -206,12 +215,13 @@ class Stage:
         if setup:
             setup(database.connection)
         self._tables = Tables(database)
-        self._clear = sandbox.clear_script()
         self.gates = gates
         if gates:
             database.execute(_GATE + "".join(map(_gated, self._tables.names)))
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
+        shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
+        self._clear = sandbox.clear_script() if shared else ""
         self.connection = self._new_caller()
         # Who arranges, and who comes in between, does so by the reference's functions.
         self.somebody = database.connect(lock_timeout="1ms", search_path=reference)
@@ -375,7 +385,8 @@ class Stage:
         self.connection.autocommit = True
         if self._paths["answer"] != self._paths["reference"]:
             path = f"SET search_path = {self._paths[side]};"
-            self.connection.unwatched(f"{path} SET stage.breaks = ''; SET stage.caller = 'on'" if self.gates else path)
+            gates = " SET stage.breaks = ''; SET stage.place = ''; SET stage.caller = 'on'" if self.gates else ""
+            self.connection.unwatched(path + gates)
 
     def _new_caller(self) -> Watched:
         return Watched.of(self._database.connect())

@@ -3,10 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
+from ...bank.examples import AMOUNTS
 from ..exercise import Exercise
+from ..looks import looks
 from ..sandbox import Sandbox
+from ..scene import Advice, Call, Cases
 
-OPENED = ("AccountOpened", None)
+OPENED, CLOSED = ("AccountOpened", None), ("AccountClosed", None)
 
 
 def _without_amounts(sandbox: Sandbox, history: list) -> Any:
@@ -25,6 +28,10 @@ def _without_amounts(sandbox: Sandbox, history: list) -> Any:
 def an_account_starts_at_zero(sandbox: Sandbox) -> None:
     """A new account holds nothing"""
     balance = _without_amounts(sandbox, [OPENED])
+    assert balance is not None, (
+        "An account that was only opened has a balance of 0. Yours: None. Is there a `return` at the end? To print a number "
+        "shows it to you, and hands it to nobody."
+    )
     assert balance == 0, f"An account that was only opened has a balance of 0. Yours: {balance!r}."
 
 
@@ -52,13 +59,18 @@ def deposits_add_up(sandbox: Sandbox) -> None:
 def withdrawals_are_taken_off(sandbox: Sandbox) -> None:
     """Withdrawals are taken off"""
     history = [OPENED, ("DepositRecorded", Decimal("100.00")), ("CashWithdrawn", Decimal("30.00"))]
-    balance = sandbox.answer(history)
+    balance = sandbox.answer(list(history))
     assert balance != Decimal("130.00"), (
         "A deposit of 100.00 and a withdrawal of 30.00 leave 70.00. You have 130.00: the withdrawal was added. "
         "Look at the type of each event before you use its amount."
     )
     assert balance != Decimal("100.00"), (
         "A deposit of 100.00 and a withdrawal of 30.00 leave 70.00. You have 100.00: CashWithdrawn was passed over."
+    )
+    again = sandbox.answer(list(history))
+    assert again == balance, (
+        f"The same history, asked for twice, gave {balance!r} and then {again!r}. Does something survive from the call "
+        "before, such as a variable outside the function? Begin from 0 inside it."
     )
     assert balance == Decimal("70.00"), (
         f"A deposit of 100.00 and a withdrawal of 30.00 leave 70.00. Yours: {balance!r}."
@@ -67,7 +79,7 @@ def withdrawals_are_taken_off(sandbox: Sandbox) -> None:
 
 def other_events_change_nothing(sandbox: Sandbox) -> None:
     """Events that move no money change nothing"""
-    history = [OPENED, ("DepositRecorded", Decimal("50.00")), ("AccountClosed", None)]
+    history = [OPENED, ("DepositRecorded", Decimal("50.00")), CLOSED]
     balance = _without_amounts(sandbox, history)
     assert balance == Decimal("50.00"), f"Closing an account moves no money: 50.00 stay 50.00. Yours: {balance!r}."
 
@@ -80,6 +92,39 @@ def money_stays_exact(sandbox: Sandbox) -> None:
         "keep the Decimal that you are given."
     )
     assert balance == Decimal("0.30"), f"Three deposits of 0.10 are 0.30. Yours: {balance!r}."
+
+
+def _called(balance: Any, _: object, history: list) -> Any:
+    """Return the balance; 0 is as good as Decimal(0)."""
+    returned = balance(history)
+    return Decimal(returned) if isinstance(returned, int) else returned
+
+
+PAID_IN, WITHDRAWN = ("DepositRecorded", Decimal("100.00")), ("CashWithdrawn", Decimal("30.00"))
+OTHERS = ("DepositReversed", "Deposit", "WithdrawalRefused", "CashWithdrawnElsewhere", "InterestPaid", "")
+HISTORIES = Cases(
+    call=Call("balance({})", _called),
+    given=tuple(
+        (history,)
+        for history in (
+            [],
+            *([OPENED, (type, amount)] for amount in AMOUNTS for type in ("DepositRecorded", "CashWithdrawn")),
+            *([OPENED, PAID_IN, (type, Decimal("5.00"))] for type in OTHERS),
+            [PAID_IN],
+            [OPENED, PAID_IN, CLOSED, PAID_IN],
+            [OPENED, PAID_IN, CLOSED, WITHDRAWN],
+            [OPENED, PAID_IN, CLOSED, OPENED, PAID_IN],
+            [OPENED, PAID_IN, OPENED, WITHDRAWN],
+            [OPENED, WITHDRAWN, PAID_IN],
+            [OPENED, *[PAID_IN] * 50, *[WITHDRAWN] * 50],
+        )
+    ),
+    in_database=False,
+    advice=Advice(
+        "The type is compared as a whole name: a DepositRecorded adds, a CashWithdrawn takes off, also below 0, and any other "
+        "event changes nothing, whatever it is and whatever comes after it."
+    ),
+)
 
 
 EXERCISES = (
@@ -95,6 +140,7 @@ EXERCISES = (
             withdrawals_are_taken_off,
             other_events_change_nothing,
             money_stays_exact,
+            *looks(HISTORIES),
         ),
         hints=(
             "Start from 0. Go through the history from its first event to its last, and let each one change the balance.",

@@ -1,11 +1,16 @@
 """The exercises of notebook 01: the two tables, and what their constraints buy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
+from ..arranged import put
 from ..exercise import Exercise
-from ..sandbox import Sandbox
+from ..looks import looks
+from ..sandbox import Sandbox, is_servers_fault
+from ..scene import Advice, Call, Cases, SqlCall
+from ..stage import Stage
 
 EVENT = {
     "stream_id": "account-1",
@@ -24,6 +29,34 @@ def insert_event(**changes: Any) -> tuple[str, dict[str, Any]]:
     event = {**EVENT, **changes}
     columns = ", ".join(event)
     return f"INSERT INTO events ({columns}) VALUES ({', '.join(f'%({name})s' for name in event)})", event
+
+
+# What is told of the column on which somebody was refused.
+_OF_COLUMN = {
+    "position": "Its writer gives every column but position, for the database counts that: "
+    "position bigint NOT NULL GENERATED ALWAYS AS IDENTITY.",
+    "version": "1 is a version, and so is every number after it, which the writer gives: CHECK (version >= 1).",
+    "metadata": "The metadata was an object. jsonb_typeof says so in lower case: = 'object'.",
+    "id": "No rule but the one about its length says what an id looks like.",
+}
+
+
+def refusal(sandbox: Sandbox, error: psycopg.Error) -> str:
+    """Return why a row was refused: PostgreSQL's words, the rule itself, and what is told of the column it is about."""
+    diag = error.diag
+    said = f"{diag.message_primary}. {diag.message_detail or ''}".strip()
+    rule, columns = sandbox.execute(
+        "SELECT min(pg_get_constraintdef(c.oid)), array_agg(a.attname::text) FROM pg_constraint c"
+        " JOIN pg_attribute a ON attrelid = conrelid AND attnum = ANY (conkey)"
+        " WHERE conname = %s AND conrelid = to_regclass(%s)",
+        (diag.constraint_name, diag.table_name),
+    ).fetchone() or ("", [])
+    if rule:
+        said += f" The rule is {rule}."
+    column = diag.column_name or next(
+        (name for name in _OF_COLUMN if columns == [name] or f'column "{name}"' in said), ""
+    )
+    return f"{said} {_OF_COLUMN.get(column, '')}".strip()
 
 
 def must_refuse(sandbox: Sandbox, message: str, **changes: Any) -> psycopg.Error:
@@ -85,11 +118,18 @@ def an_event_has_its_columns(sandbox: Sandbox) -> None:
 def an_event_is_accepted(sandbox: Sandbox) -> None:
     """An ordinary event is accepted, and brings no position"""
     error = sandbox.refused(*insert_event())
-    assert error is None, (
-        f"The first event of account-1, version 1, was refused: {error.diag.message_primary}. "
-        "Its writer gives every column but position, for the database counts that: "
-        "position bigint NOT NULL GENERATED ALWAYS AS IDENTITY. And version 1 is a version: CHECK (version >= 1)."
-    )
+    assert error is None, f"The first event of account-1, version 1, was refused: {refusal(sandbox, error)}"
+
+
+def a_stream_grows(sandbox: Sandbox) -> None:
+    """A stream grows"""
+    for version in (1, 2, 3):
+        error = sandbox.refused(*insert_event(version=version, id=OTHER_ID[:-1] + str(version)))
+        assert error is None, (
+            f"account-1 should grow to version {version}, of the same type and at the same moment as the one before, and was "
+            f"refused: {refusal(sandbox, error)} Types repeat, a batch has one moment, and a stream holds many events: no "
+            "two share their (stream_id, version), nor their (stream_id, id), and nothing else is unique."
+        )
 
 
 def one_event_per_version(sandbox: Sandbox) -> None:
@@ -116,12 +156,16 @@ def every_stream_counts_for_itself(sandbox: Sandbox) -> None:
 def an_event_is_stored_once(sandbox: Sandbox) -> None:
     """An event is stored once in its stream"""
     sandbox.execute(*insert_event())
-    must_refuse(
-        sandbox,
-        "The same event, by its id, was stored twice in account-1, as version 1 and as version 2. "
-        "A client that sends an event again must not double it: add UNIQUE (stream_id, id).",
-        version=2,
-    )
+    for what, changes in (
+        ("", {}),
+        (" of another type", {"type": "CashWithdrawn", "data": "{}", "metadata": '{"n": 1}'}),
+    ):
+        must_refuse(
+            sandbox,
+            f"The same event, by its id, was stored twice in account-1, as version 1 and{what} as version 2. "
+            "A client that sends an event again must not double it: add UNIQUE (stream_id, id).",
+            **{"version": 2, **changes},
+        )
 
 
 def unique_rules_include_the_stream(sandbox: Sandbox) -> None:
@@ -164,10 +208,17 @@ def positions_count_up_by_themselves(sandbox: Sandbox) -> None:
     sandbox.execute(*insert_event(stream_id="account-2"))
     first, second = sandbox.values("SELECT position FROM events ORDER BY stream_id")
     assert second == first + 1, f"Two events should have positions in a row; they have {first} and {second}."
+    is_serial = sandbox.value(
+        "SELECT attidentity = '' FROM pg_attribute WHERE attrelid = 'events'::regclass AND attname = 'position'"
+    )
     must_refuse(
         sandbox,
         "An event was stored with a position that its writer chose. A writer could put itself anywhere in the log: "
-        "GENERATED ALWAYS, not BY DEFAULT.",
+        + (
+            "bigserial lets them. GENERATED ALWAYS AS IDENTITY does not."
+            if is_serial
+            else "GENERATED ALWAYS, not BY DEFAULT."
+        ),
         stream_id="account-3",
         position=1,
     )
@@ -196,8 +247,7 @@ def one_row_per_stream(sandbox: Sandbox) -> None:
     """A stream has one row"""
     first = sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-1', 1)")
     assert first is None, (
-        f"A stream at version 1 was refused: {first.diag.message_primary}. "
-        "A stream begins with its first event, at version 1: CHECK (version >= 1)."
+        f"A stream at version 1 was refused: {refusal(sandbox, first)} A stream begins with its first event."
     )
     again = sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-1', 2)")
     assert again, (
@@ -207,6 +257,17 @@ def one_row_per_stream(sandbox: Sandbox) -> None:
     assert other is None, (
         "account-2 was refused its row, because another stream is at version 1 too. The key is id, and id alone."
     )
+
+
+def a_stream_moves_on(sandbox: Sandbox) -> None:
+    """A stream moves on"""
+    sandbox.execute("INSERT INTO streams (id, version) VALUES ('account-1', 1)")
+    for version in (2, 3, 5_000_000_000):
+        error = sandbox.refused("UPDATE streams SET version = %s WHERE id = 'account-1'", (version,))
+        assert error is None, (
+            f"account-1 should move on to version {version}, as it does with each append, and was refused: "
+            f"{refusal(sandbox, error)}"
+        )
 
 
 def a_stream_has_a_version(sandbox: Sandbox) -> None:
@@ -239,10 +300,12 @@ def an_id_has_an_end(sandbox: Sandbox) -> None:
         "refuses, with an error that nobody understands. Say it earlier: CHECK (char_length(id) BETWEEN 1 AND 255)."
     )
     error = sandbox.refused("INSERT INTO streams (id, version) VALUES (repeat('ä', 255), 1)")
-    assert error is None, (
-        "An id of 255 characters was refused, and 255 is still allowed. "
-        "BETWEEN includes both its ends, and char_length counts characters, not bytes."
-    )
+    if error is not None:
+        says = f"An id of 255 characters was refused, and 255 is still allowed: {refusal(sandbox, error)}"
+        assert sandbox.refused("INSERT INTO streams (id, version) VALUES ('account-ä', 1)"), (
+            f"{says} BETWEEN includes both its ends, and char_length counts characters, not bytes."
+        )
+        raise AssertionError(says)
 
 
 # 01.3 Facts stay
@@ -272,6 +335,15 @@ def _check_refused(sandbox: Sandbox, statement: str, what: str, remedy: str) -> 
         f"{what} changed nothing, but it reported success. Whoever asked believes that it worked: "
         "raise an error (RAISE EXCEPTION), do not skip the change in silence (RETURN NULL, DO INSTEAD NOTHING)."
     )
+    fires = sandbox.value(
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events'::regclass AND NOT tgisinternal AND tgtype & %s > 0",
+        ({"DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}[what],),
+    )
+    if fires:
+        remedy = (
+            "A trigger is there for it, and its function does not raise: RAISE EXCEPTION, not a NOTICE or a WARNING, and no "
+            "EXCEPTION block that swallows it."
+        )
     assert error, f"{what} was accepted, and now the history says something else. {remedy}"
 
 
@@ -331,6 +403,125 @@ def the_error_says_why(sandbox: Sandbox) -> None:
         )
 
 
+# What `looks` plays
+
+
+class Refused(Exception):
+    """PostgreSQL refused a statement. By which code is left open."""
+
+
+def _tried(run: Callable[[psycopg.Connection, Any], psycopg.Cursor]) -> Callable:
+    def call(_: object, stage: Stage, *given: Any) -> str | None:
+        try:
+            for each in given:
+                said = run(stage.connection, each).statusmessage
+        except psycopg.Error as error:
+            if is_servers_fault(error):
+                raise
+            raise Refused(error.diag.message_primary) from None
+        return said
+
+    return call
+
+
+STATEMENT = SqlCall("{}", _tried(lambda connection, statement: connection.execute(statement)))
+_TEXTS = ("a", "Account-1", "account_1%", "o'brien", " ", "no dash", "ä" * 255)
+_LARGE = (2**31, 2**53 + 1, 2**63 - 1)
+EVENTS = Cases(
+    call=Call(
+        "An INSERT of the first event of account-1, with {} in its place",
+        _tried(lambda connection, changes: connection.execute(*insert_event(**changes))),
+    ),
+    story="account-1 holds the versions 1 and 2",
+    before=put("account-1", "DepositRecorded", "DepositRecorded", at=lambda _: EVENT["recorded_at"]),
+    given=(
+        *(({"version": version},) for version in (1, 2, 3, 10, *_LARGE, 0, -1, -(2**63))),
+        *(({"stream_id": stream_id},) for stream_id in _TEXTS),
+        *(({"version": 3, "type": type},) for type in ("AccountOpened", "CashierEmployed", "x", "ä" * 300)),
+        *(({"version": 3, "data": data},) for data in ("{}", "[1]", '"a text"', '{"of": {"deep": [1.50, null]}}')),
+        *(
+            ({"version": 3, "metadata": it},)
+            for it in ('{"user": "alice"}', "[]", "[{}]", "1", "true", "null", '"object"')
+        ),
+        *(
+            ({"version": 3, "recorded_at": f"{at}+00"},)
+            for at in ("2999-12-31 23:59", "1970-01-01", "2026-03-01 09:59")
+        ),
+        *(({"version": 3, column: None},) for column in EVENT if column != "version"),
+        ({"version": 3, "position": 7},),
+        ({"version": 3}, {"version": 4, "type": "CashWithdrawn", "data": "{}", "recorded_at": "2026-03-02 10:00+00"}),
+        ({"version": 3}, {"version": 4, "id": OTHER_ID}, {"version": 5, "id": OTHER_ID[:-1] + "3"}),
+        ({"stream_id": "account-2"}, {"stream_id": "account-3"}, {"stream_id": "Account-2"}),
+        ({"version": 3}, {"version": 3, "id": OTHER_ID, "type": "CashWithdrawn", "recorded_at": "2026-03-02 10:00+00"}),
+    ),
+    advice=Advice("The table has the rules that are asked for, and no others."),
+)
+STREAMS = Cases(
+    call=STATEMENT,
+    story="account-1 is at version 1, account-2 at version 5",
+    before="INSERT INTO streams (id, version) VALUES ('account-1', 1), ('account-2', 5);",
+    given=tuple(
+        (statement,)
+        for statement in (
+            *(
+                f"INSERT INTO streams (id, version) VALUES ({id}, {version})"
+                for id, version in (
+                    *(("'account-3'", version) for version in (1, 5, *_LARGE, 0, -1, -(2**63), "NULL")),
+                    *(("'" + text.replace("'", "''") + "'", 1) for text in (*_TEXTS, "", "x" * 256)),
+                    ("NULL", 1),
+                    ("'account-1'", 2),
+                )
+            ),
+            *(
+                f"UPDATE streams SET version = {version} WHERE id = 'account-1'"
+                for version in (2, 5, *_LARGE, 0, "NULL")
+            ),
+            "UPDATE streams SET id = 'account-2' WHERE id = 'account-1'",
+            "INSERT INTO streams (id, version) VALUES ('account-1', 1) ON CONFLICT (id) DO UPDATE SET version = 2",
+            "DELETE FROM streams WHERE id = 'account-1'",
+        )
+    ),
+    advice=Advice(
+        "The table has the rules that are asked for, and no others: CHECK (version >= 1), and an id of 1 to 255."
+    ),
+)
+_NEW = "INSERT INTO events (stream_id, version, id, type, data, metadata, recorded_at)"
+_ROW = "('account-1', {}, gen_random_uuid(), 'X', '{{}}', '{{}}', '2026-03-01 10:00+00')"
+_AS_STREAMS = "USING streams s ON s.id = e.stream_id WHEN MATCHED THEN"
+CHANGES = Cases(
+    call=STATEMENT,
+    story="account-1 holds the versions 1 and 2",
+    before=put("account-1", "AccountOpened", "DepositRecorded", row=True),
+    given=tuple(
+        (statement,)
+        for statement in (
+            *(f"UPDATE events SET {column} = {column}" for column in EVENT),
+            "UPDATE events SET position = DEFAULT",
+            "UPDATE events SET recorded_at = '1970-01-01+00' WHERE version = 2",
+            "UPDATE events SET metadata = '{}' WHERE false",
+            "UPDATE events e SET type = 'X' FROM streams s WHERE s.id = e.stream_id",
+            "DELETE FROM events",
+            "DELETE FROM events WHERE version = 2",
+            "WITH gone AS (DELETE FROM events RETURNING *) SELECT count(*) FROM gone",
+            "TRUNCATE events",
+            "TRUNCATE streams, events RESTART IDENTITY CASCADE",
+            f"MERGE INTO events e {_AS_STREAMS} UPDATE SET type = 'X'",
+            f"MERGE INTO events e {_AS_STREAMS} DELETE",
+            f"{_NEW} VALUES {_ROW.format(2)} ON CONFLICT (stream_id, version) DO UPDATE SET data = excluded.data",
+            f"{_NEW} VALUES {_ROW.format(3)} ON CONFLICT (stream_id, version) DO NOTHING",
+            f"{_NEW} VALUES {_ROW.format(3)}, {_ROW.format(4)}",
+            "UPDATE streams SET version = 3",
+            "DELETE FROM streams",
+            "TRUNCATE streams",
+        )
+    ),
+    advice=Advice(
+        "Every UPDATE, DELETE and TRUNCATE of events is refused, whichever column it sets and however it is written: no list "
+        "of columns (UPDATE OF), no condition. New events, and the other table, are let alone."
+    ),
+)
+
+
 EXERCISES = (
     Exercise(
         id="01.1",
@@ -342,6 +533,7 @@ EXERCISES = (
         checks=(
             an_event_has_its_columns,
             an_event_is_accepted,
+            a_stream_grows,
             one_event_per_version,
             every_stream_counts_for_itself,
             an_event_is_stored_once,
@@ -350,6 +542,7 @@ EXERCISES = (
             positions_count_up_by_themselves,
             nothing_is_missing,
             metadata_is_an_object,
+            *looks(EVENTS),
         ),
         hints=(
             "Write one line for each row of the table above: name, type, NOT NULL. The rules about two columns at once "
@@ -369,9 +562,11 @@ EXERCISES = (
         checks=(
             a_stream_has_its_columns,
             one_row_per_stream,
+            a_stream_moves_on,
             a_stream_has_a_version,
             an_id_is_not_empty,
             an_id_has_an_end,
+            *looks(STREAMS),
         ),
         hints=(
             "Two columns, and one rule for each of them.",
@@ -395,6 +590,7 @@ EXERCISES = (
             truncate_is_refused,
             a_change_of_nothing_is_refused_too,
             the_error_says_why,
+            *looks(CHANGES),
         ),
         hints=(
             "Two statements: a function that does nothing but raise, and a trigger that calls it.",

@@ -1,6 +1,7 @@
 """The exercises of notebook 02: from one careful INSERT to a function that appends a batch, and reading it back."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from eventstore import WrongExpectedVersion
 
-from ..arranged import FIRST_MOMENT, append, many, moment, put
+from ..arranged import FIRST_MOMENT, append, id_of, many, moment, put
 from ..exercise import Exercise
 from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox, tell
@@ -44,9 +45,27 @@ def append_event(stream_id: str, type: str, expected: int | str | None = "left o
     return f"SELECT append_event('{stream_id}', '{type}', '{{\"amount\": \"100.00\"}}'{last})"
 
 
+def _appended(sandbox: Sandbox, type: str) -> Any:
+    """Append an event to account-1; return what is returned."""
+    try:
+        return sandbox.value(append_event("account-1", type))
+    except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation) as error:
+        if (
+            "version" not in f"{error.diag.column_name} {error.diag.message_detail}"
+            or error.diag.column_name == "metadata"
+        ):
+            raise
+        raise AssertionError(
+            f"{type} was appended to account-1, and PostgreSQL said: {error.diag.message_primary}. "
+            f"{error.diag.message_detail} The event belongs at `new_version`: the version that its stream's row has after the "
+            "first statement, which hands it over by `RETURNING s.version INTO new_version`. The row that is there moves on by "
+            "`s.version + 1`; `excluded` is the row that was offered, and its version is always 1."
+        ) from None
+
+
 def the_first_event_is_version_1(sandbox: Sandbox) -> None:
     """The first event of a stream is version 1"""
-    returned = sandbox.value(append_event("account-1", "AccountOpened"))
+    returned = _appended(sandbox, "AccountOpened")
     assert sandbox.stream() == [(1, "AccountOpened")], (
         f"After one append, account-1 should hold AccountOpened as version 1. It holds {sandbox.stream() or 'nothing'}."
     )
@@ -59,7 +78,7 @@ def the_first_event_is_version_1(sandbox: Sandbox) -> None:
 
 def versions_have_no_gap(sandbox: Sandbox) -> None:
     """The next ones follow without a gap"""
-    returned = [sandbox.value(append_event("account-1", type)) for type in ("AccountOpened", "DepositRecorded", "X")]
+    returned = [_appended(sandbox, type) for type in ("AccountOpened", "DepositRecorded", "X")]
     versions = [version for version, _ in sandbox.stream()]
     assert versions == [1, 2, 3], f"Three appends should give the versions 1, 2, 3. They gave {versions}."
     assert returned == [1, 2, 3], f"The three calls should return 1, 2, 3. They returned {returned}."
@@ -163,6 +182,8 @@ def a_right_expectation_appends(sandbox: Sandbox) -> None:
     """The expected version lets the event in"""
     for expected, type in ((0, "AccountOpened"), (1, "DepositRecorded"), (2, "CashWithdrawn")):
         error = sandbox.refused(append_event("account-1", type, expected))
+        if error and error.sqlstate != WRONG_EXPECTED_VERSION:
+            raise error  # it is about something else
         assert error is None, (
             f"account-1 was at version {expected}, version {expected} was expected, and the append was refused: "
             f"{error.diag.message_primary}. "
@@ -210,6 +231,10 @@ def no_expectation_is_fine(sandbox: Sandbox) -> None:
     error = sandbox.refused(append_event("account-1", "AccountOpened")) or sandbox.refused(
         append_event("account-1", "DepositRecorded", None)
     )
+    assert not isinstance(error, psycopg.errors.UndefinedFunction), (
+        "append_event was called without an expected version, and no function takes that: `expected_version bigint DEFAULT "
+        "NULL` makes the parameter one that may be left out."
+    )
     assert error is None, (
         f"With expected_version NULL, or left out, the append must go through; it was refused: "
         f"{error.diag.message_primary}. "
@@ -246,6 +271,10 @@ def the_error_carries_its_values(sandbox: Sandbox) -> None:
         assert value in message.replace("account-1", "" if value != "account-1" else "account-1"), (
             f"The message reads {message!r}; {what}, {value}, is not in it. Whoever reads it in a log wants all three."
         )
+    assert re.findall(r"\b[24]\b", message)[:2] == ["2", "4"], (
+        f"The message reads {message!r}, and the numbers are the wrong way round: 2 was expected, 4 is what was found. It should "
+        "read: Wrong expected version: 2 (stream: account-1, stream version: 4)."
+    )
     assert error.diag.message_detail == "4", (
         f"DETAIL should be the stream's version, 4, and nothing else, for a program to read. "
         f"It is {error.diag.message_detail!r}: USING ERRCODE = 'ES001', DETAIL = actual."
@@ -412,21 +441,35 @@ def _attempt(sandbox: Sandbox, *args: Any, **kwargs: Any) -> Any:
         with sandbox.database.connection.transaction():
             return append_batch(sandbox, *args, **kwargs)
     except psycopg.Error as error:
-        if error.sqlstate not in (WRONG_EXPECTED_VERSION, psycopg.errors.UniqueViolation.sqlstate):
+        refusals = (psycopg.errors.UniqueViolation, psycopg.errors.RaiseException)
+        if error.sqlstate != WRONG_EXPECTED_VERSION and not isinstance(error, refusals):
             raise  # no refusal, but a mistake in the SQL
         return error
 
 
 def a_retry_gets_the_first_answer(sandbox: Sandbox) -> None:
     """A retry gets the first answer again"""
+    append_batch(sandbox, THREE, stream_id="account-2")  # so that a version is no position
     append_batch(sandbox, [event("AccountOpened")], expected=0)
     first = append_batch(sandbox, TWO, expected=1)
     again = _attempt(sandbox, TWO, expected=1)
     assert not isinstance(again, psycopg.Error), (
         f"An append was repeated with the same ids and the same expected version, and was refused: "
-        f"{again.diag.message_primary}. Its first try had succeeded: answer as you did then."
+        f"{again.diag.message_primary}. Its first try had succeeded: answer as you did then. RETURN NEXT adds that row and "
+        "goes on; RETURN ends the function."
+    )
+    assert again != first[::-1], (
+        f"The first try returned the version and position {first}, the retry {again}: they are swapped. INTO fills its targets "
+        "in the order in which SELECT names the columns."
     )
     assert again == first, f"The first try returned {first}, the retry {again}. It should be the same answer."
+    capitals = [event("AccountClosed", "ABCDEFAB-0000-0000-0000-000000000000")]
+    append_batch(sandbox, [event("AccountOpened")], stream_id="account-3")
+    first, again = (_attempt(sandbox, capitals, expected=1, stream_id="account-3") for _ in "12")
+    assert again == first, (
+        "An event came under an id in capitals, and once more, and the second time it got an answer of its own. An id is a "
+        "uuid, for which capitals make no difference: compare it as one, (event ->> 'id')::uuid, and not as a text."
+    )
 
 
 def a_retry_says_so(sandbox: Sandbox) -> None:
@@ -769,6 +812,9 @@ def _appends(*batches: tuple[Any, ...]) -> tuple[tuple[str], ...]:
 
 _TWELVE = [event(f"E{number}", n=number) for number in range(1, 13)]
 _METADATA: tuple[Any, ...] = ({"user": "alice"}, [], None, {"n": [1.50]})
+_CHANGES: tuple[dict[str, Any], ...] = (
+    {"type": "E2"}, {"data": {"n": 4}}, {"data": {}}, {"data": {"n": 3.0}}, {"id": None}
+)  # fmt: skip
 _ODD: tuple[Any, ...] = (
     [{"type": "X"}],
     [{"type": "X", "data": [1, "2"]}],
@@ -841,6 +887,157 @@ BATCHES = (
         for stream_id, given in zip(
             ("account-1", "account-1", "account-3"),
             _appends(("account-1", None, THREE), ("account-1", 2, THREE), ("account-3", 0, THREE)),
+            strict=True,
+        )
+    ),
+)
+
+# What `looks` plays: 02.1 and 02.2
+
+
+def _one(stream_id: str, type: str = "'X'", data: str = '{"n": 1}', *expected: Any) -> tuple[str]:
+    """Return arguments of append_event."""
+    text = "'" + stream_id.replace("'", "''") + "'"
+    return (", ".join([text, type, "NULL" if data == "NULL" else f"'{data}'", *map(str, expected)]),)
+
+
+APPEND_EVENT = SqlCall("SELECT append_event({})")
+_THREE_STREAMS = (
+    put("account-1", "AccountOpened", "DepositRecorded", row=True)
+    + put("account-2", *["X"] * 9, row=True)
+    + put("large-1", "X", first=2**31, at=lambda _: FIRST_MOMENT, row=True)
+)
+_APPENDED_TO = "account-1 is at version 2, account-2 at version 9, large-1 at version 2147483648"
+OF_APPEND_EVENT = Advice(
+    "It returns the version at which the event is stored, and what is missing is refused: no type or data is made up.",
+    "The event is stored as it came, with the version that its stream's locked row has after the first statement; its metadata is "
+    "'{}', its moment clock_timestamp(), read after the lock, with no conversion to another zone.",
+    "Nothing that goes wrong is caught here: an error undoes all that the function did. And only writers to one stream wait "
+    "for each other.",
+)
+
+
+def _append_event(*given: tuple[str], writers: dict[str, tuple[str]]) -> tuple[Scene, ...]:
+    """Return the scenes of append_event: one with many calls, and some in which somebody appends to the same stream."""
+    return (
+        Cases(call=APPEND_EVENT, story=_APPENDED_TO, before=_THREE_STREAMS, given=given, advice=OF_APPEND_EVENT),
+        *(
+            Scene(
+                call=APPEND_EVENT,
+                story="account-1 is at version 2, and there is no account-3",
+                before=_THREE_STREAMS,
+                given=arguments,
+                somebody=tuple(
+                    Somebody(
+                        f"appended an event to {other}", f"SELECT append_event('{other}', 'CashWithdrawn', '{{}}')"
+                    )
+                    for other in ((id, "account-2") if id == "account-1" else (id,))
+                ),
+                stranger=Somebody("appends to account-2", "SELECT append_event('account-2', 'X', '{}')"),
+                breaks=id == "account-1",
+                advice=OF_APPEND_EVENT,
+            )
+            for id, arguments in writers.items()
+        ),
+    )
+
+
+_EVENTS = (
+    *(
+        _one(id)
+        for id in ("account-1", "account-2", "large-1", "account-3", "a", "Account-1", "account_1%", "o'brien", "")
+    ),
+    *(_one("ä" * length) for length in (255, 256)),
+    *(_one("account-1", type) for type in ("''", "'deposit recorded'", "NULL")),
+    *(
+        _one("account-1", "'X'", data)
+        for data in ("{}", "[1.50]", '"a text"', "null", '{"of": {"deep": null}}', "NULL")
+    ),
+)
+ONE_BY_ONE = _append_event(*_EVENTS, writers={id: _one(id) for id in ("account-1", "account-3")})
+EXPECTING = _append_event(
+    *_EVENTS,
+    *(_one("account-1", "'X'", "{}", expected) for expected in ("NULL", 2, 1, 0, 3, -1, 2**31, 5 * 10**9)),
+    *(_one("account-2", "'X'", "{}", expected) for expected in (9, 8, 10, 90)),
+    *(_one("large-1", "'X'", "{}", expected) for expected in (2**31, 2**31 - 1)),
+    *(_one("account-3", "'X'", "{}", expected) for expected in ("NULL", 0, 1, -1)),
+    writers={id: _one(id, "'X'", "{}", expected) for id, expected in (("account-1", 2), ("account-3", 0))},
+)
+
+# What `looks` plays: 02.4
+
+
+def _known(*versions: int, stream_id: str = "account-1", upper: bool = False, **changes: Any) -> list[dict]:
+    """Return events as they are stored at these versions, 0 being a new one; the last of them with changes."""
+    found = [
+        event(f"E{version}", id_of(stream_id, version), n=version) if version else event("E0", IDS[2])
+        for version in versions
+    ]
+    if upper:
+        found = [{**each, "id": each["id"].upper()} for each in found]
+    found[-1].update(changes)
+    return found
+
+
+_FIRST_TRY = Somebody("tried just that before, and got through late", append("account-1", *_known(0), expected=5))
+_REPEATED = "".join(
+    put(
+        stream_id,
+        *({"type": f"E{version}", "data": {"n": version}} for version in range(1, length + 1)),
+        row=True,
+        position=lambda version, start=start: start + 2 * version,  # type: ignore[misc]
+    )
+    for stream_id, length, start in (("account-1", 5, 100), ("account-2", 12, 10))
+)
+OF_RETRIES = Advice(
+    "It is a retry if each of the events is stored in this very stream, unchanged, at expected_version + n: then it gets the "
+    "answer of the first try, repeated. If some of the ids are known, it is unique_violation. Else it is a lost race, ES001.",
+    "A retry leaves everything as it was: it stores nothing, and gives back the versions that step 1 took.",
+    "Nothing that goes wrong is caught here: an error undoes all that the function did.",
+)
+RETRIES = (
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 holds the versions 1 to 5, account-2 1 to 12",
+        before=_REPEATED,
+        given=_appends(
+            *(("account-1", expected, _known(2, 3)) for expected in (1, 0, 2, 3, 5, None, -1)),
+            *(
+                ("account-1", versions[0] - 1, _known(*versions))
+                for versions in ((1,), (3,), (5,), (1, 2, 3, 4, 5), (4, 5))
+            ),
+            *(
+                ("account-1", 1, _known(*versions))
+                for versions in ((3, 2), (2, 4), (2, 0), (0, 3), (0, 2), (3,), (2, 3, 0))
+            ),
+            ("account-1", 4, _known(5, 0)),
+            ("account-1", 1, _known(2, 3, upper=True)),
+            ("account-1", 1, _known(2, 3), {"user": "alice"}),
+            *(("account-1", 1, _known(2, 3, **changes)) for changes in _CHANGES),
+            ("account-1", 1, _known(2, 3, data={"n": 3, "of": "more"})),
+            ("account-1", 1, [event("E2"), event("E3")]),
+            ("account-1", 1, _known(0)),
+            ("account-1", 5, _known(0)),
+            ("account-2", 8, _known(9, 10, 11, 12, stream_id="account-2")),
+            ("account-2", 9, _known(9, 10, stream_id="account-2")),
+            *(("account-2", expected, _known(2, 3)) for expected in (1, 12, None)),
+            *(("account-3", expected, _known(1, 2)) for expected in (0, 1, -1)),
+        ),
+        advice=OF_RETRIES,
+    ),
+    *(
+        Scene(
+            call=APPEND_TO_STREAM,
+            story="account-1 holds the versions 1 to 5",
+            before=_REPEATED,
+            given=arguments,
+            somebody=(somebody,),
+            stranger=Somebody("appends to account-2", append("account-2", "X")),
+            advice=OF_RETRIES,
+        )
+        for somebody, arguments in zip(
+            (Somebody("appended an event to account-1", append("account-1", "CashWithdrawn")), _FIRST_TRY),
+            _appends(("account-1", 1, _known(2, 3)), ("account-1", 5, _known(0))),
             strict=True,
         )
     ),
@@ -1003,6 +1200,7 @@ EXERCISES = (
             a_new_stream_has_room_for_two,
             other_streams_pass_by,
             time_goes_forward,
+            *looks(*ONE_BY_ONE),
         ),
         hints=(
             "Two statements. The first one takes the stream's row and tells you the version; the second one stores the "
@@ -1031,6 +1229,7 @@ EXERCISES = (
             a_refused_append_leaves_nothing,
             one_of_two_wins,
             the_error_carries_its_values,
+            *looks(*EXPECTING),
         ),
         hints=(
             "The row is locked and `actual` is known. What is missing is one comparison, and what to do if it fails.",
@@ -1117,6 +1316,7 @@ EXERCISES = (
             another_event_is_no_retry,
             a_partly_known_batch_is_refused,
             changed_events_are_no_retry,
+            *looks(*RETRIES),
         ),
         hints=(
             "All of it goes before the RAISE: only an append at the wrong version can be a retry. Count two things: how "

@@ -13,11 +13,13 @@ from ... import bank
 from ...bank import examples
 from ...bank.examples import deposited, withdrawn
 from ...bank.examples import opened as opened_account
+from ..arranged import FIRST_MOMENT, append, put
 from ..exercise import Exercise
 from ..given import core_schema
 from ..looks import looks
 from ..sandbox import Sandbox, tell
-from ..scene import Advice, Call, Cases
+from ..scene import Advice, Call, Cases, Scene, Somebody
+from ..stage import Stage
 
 # 03.1 evolve
 
@@ -259,7 +261,15 @@ def aggregated(
     evolve: Callable = bank.evolve,
 ) -> tuple[Any, Any]:
     """Return what the learner's function returns, which must be a state and a version."""
-    returned = sandbox.answer(store, stream_id, bank.BankAccount() if initial is None else initial, evolve)
+    try:
+        returned = sandbox.answer(store, stream_id, bank.BankAccount() if initial is None else initial, evolve)
+    except (AttributeError, TypeError, LookupError, UnboundLocalError) as error:
+        raise AssertionError(
+            f"{stream_id} holds {len(store.read_stream(stream_id)) or 'no'} events, and your function raised "
+            f"{type(error).__name__}: {error}. Begin with `state, version = initial, 0`, before the loop, and from there take "
+            "each event in with `evolve(state, recorded.event)`. (reduce and accumulate begin with the first event where they "
+            "are given no initial state.)"
+        ) from error
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"aggregate_stream should return the state and the version: `return state, version`. It returned {returned!r}."
     )
@@ -294,6 +304,10 @@ def each_event_once_in_order(sandbox: Sandbox) -> None:
     store = sandbox.store()
     store.append("account-1", [OPENED, PAID_IN, WITHDRAWN])
     events, _ = aggregated(sandbox, store, initial=(), evolve=collect)
+    assert isinstance(events, tuple), (
+        f"The initial state was an empty tuple, and evolve adds each event to it. The state became {events!r}. Fold with the "
+        "`initial` and the `evolve` that you are given, whatever they are."
+    )
     names = [type(event).__name__ for event in events]
     expected = ["AccountOpened", "DepositRecorded", "CashWithdrawn"]
     assert names == expected, f"evolve should meet {expected}, in this order. It met {names}."
@@ -343,29 +357,85 @@ def the_version_is_no_count(sandbox: Sandbox) -> None:
     _, version = aggregated(sandbox, sandbox.store())
     assert version == 6, (
         "The first four events of account-1 were moved to an archive. Two are left, with the versions 5 and 6. You "
-        f"returned {version!r}; the last event's own version is 6: `recorded.version`. A count is not the version."
+        f"returned {version!r}; the last event's own version is 6: `recorded.version`. A count is not the version, nor is "
+        "the answer to a second question."
     )
 
 
-class BusyStore(EventStore):
-    """A store in which somebody else appends just before and just after each reading."""
-
-    def read_stream(self, stream_id: str, **limits: Any) -> list:
-        self.append(stream_id, [PAID_IN])
-        recorded = super().read_stream(stream_id, **limits)
-        self.append(stream_id, [PAID_IN])
-        return recorded
+def counted(count: int, _: object) -> int:
+    """Be an evolve whose first state is 0."""
+    return count + 1
 
 
-def state_and_version_belong_together(sandbox: Sandbox) -> None:
-    """The state and the version are of one reading"""
-    store = sandbox.store(kind=BusyStore)
-    store.append("account-1", [OPENED])
-    events, version = aggregated(sandbox, store, initial=(), evolve=collect)
-    assert len(events) == version, (
-        f"Others append to account-1 while you read it. Your state has {len(events)} events in it, and you say that it "
-        f"is at version {version}: the two come from two different questions. Take both from one read_stream."
+def last_open(_: object, event: object) -> object:
+    """Be an evolve whose state may be None again."""
+    return None if isinstance(event, bank.AccountClosed) else event
+
+
+def refusing(_: object, event: object) -> object:
+    """Be an evolve that breaks its word."""
+    raise ValueError(f"no state takes {event}")
+
+
+FOLD_OF = Advice(
+    "The state is `initial` with each event of the stream taken in by the `evolve` that is given, once, in order. The version is "
+    "that of the last one, 0 where there is none, and comes from the same read_stream: two questions get two answers. What evolve "
+    "raises gets through.",
+)
+STREAMS = "".join(
+    (
+        put("account-1", opened_account(), *[deposited(1), withdrawn("0.50")] * 5, examples.closed(), row=True),
+        put("account-10", deposited(7), withdrawn("99.99", "account-10"), first=9, row=True),
+        put(
+            "Account-1",
+            opened_account("Account-1", "EUR"),
+            deposited("0.005"),
+            deposited("0.005"),
+            at=lambda _: FIRST_MOMENT,
+        ),
+        put("a", examples.employed(), first=2**31, at=lambda _: "2999-01-01 00:00:00+00"),
     )
+)
+INITIALS = (
+    ((), collect),
+    ((PAID_IN,), collect),
+    (0, counted),
+    (7, counted),
+    ("", last_open),
+    (bank.BankAccount(), bank.evolve),
+    (bank.BankAccount("account-7", "EUR", Decimal("-0.01"), "closed"), bank.evolve),
+)
+
+
+def _fold(
+    aggregate: Any, stage: Stage, stream_id: str, initial: Any, evolve: Callable, limits: dict | None = None
+) -> Any:
+    return aggregate(stage.store(), stream_id, initial, stage.place(evolve), **limits or {})
+
+
+FOLD = Call("aggregate_stream(store, {})", _fold)
+AGGREGATES = (
+    Cases(
+        call=FOLD,
+        story="account-1 holds the versions 1 to 12, account-10 9 and 10, Account-1 1 to 3",
+        before=STREAMS,
+        given=tuple(
+            (stream_id, *fold)
+            for stream_id in ("account-1", "account-10", "Account-1", "a", "account", "nobody-1")
+            for fold in ((*INITIALS, ("", refusing)) if stream_id in ("account-1", "nobody-1") else INITIALS[::5])
+        ),
+        advice=FOLD_OF,
+    ),
+    Scene(
+        call=FOLD,
+        story="account-1 holds three events",
+        before=put("account-1", OPENED, PAID_IN, WITHDRAWN, row=True),
+        given=("account-1", (), collect),
+        somebody=(Somebody("deposited 100 in account-1", append("account-1", PAID_IN)),),
+        stranger=Somebody("deposits 100 in account-1", append("account-1", PAID_IN)),
+        advice=FOLD_OF,
+    ),
+)
 
 
 # 03.3 upcast
@@ -426,6 +496,10 @@ def every_cent_counts(sandbox: Sandbox) -> None:
             returned = upcasted(sandbox, {**OLD, "amount_cents": cents}).get("amount")
         except InvalidOperation as error:
             raise AssertionError(f"{cents} cents are {amount}, and your function raised {error!r}.") from None
+        assert returned is not None, (
+            f"{cents} cents are {amount!r}, and the event came out without an amount. 0 is a number like any other, and counts as "
+            'false: ask whether the field is there, `"amount_cents" in data`.'
+        )
         assert returned == amount, (
             f"{cents} cents are {amount!r}. Yours: {returned!r}. Divide as Decimal, and write two digits after the point: "
             'f"{...:.2f}".'
@@ -450,6 +524,35 @@ def what_it_was_given_stays(sandbox: Sandbox) -> None:
             f"Your function changed the dictionary that it was given, from {data} to {passed}. Build a new one: what is "
             "given to you may be somebody else's."
         )
+
+
+UPCASTS = Cases(
+    call=Call("upcast({})", lambda upcast, _, data: upcast(data)),
+    given=tuple(
+        (data,)
+        for data in (
+            *(
+                {**OLD, "amount_cents": cents}
+                for cents in (*range(12), 99, 100, 101, 110, 999, 1000, 10**6, 2**31, 10**18 + 1)
+            ),
+            *({**OLD, "account_id": id, "cashier": f"cashier of {id}"} for id in examples.IDS),
+            {**OLD, "note": "a field that nobody has any more"},
+            {"cashier": "cashier-7", "amount_cents": 10050, "account_id": "1"},
+            *(
+                {**NEW, "amount": amount}
+                for amount in ("0", "0.00", "5", "0.005", "1E+3", "-0.01", "99999999999999999999.99")
+            ),
+            *({**NEW, "account_id": id, "cashier_id": f"cashier of {id}"} for id in examples.IDS),
+            {**NEW, "note": "a field that came later"},
+            {**NEW, "of": {"deep": [1, None]}},
+        )
+    ),
+    in_database=False,
+    advice=Advice(
+        "What has no amount_cents is of today, and is returned as it is: each field, each amount. What has is of 2019, and comes "
+        "out with its three fields, the amount as text with two digits."
+    ),
+)
 
 
 EXERCISES = (
@@ -501,8 +604,8 @@ EXERCISES = (
             it_begins_from_the_initial_state,
             no_events_version_0,
             the_version_is_the_streams,
-            state_and_version_belong_together,
             the_version_is_no_count,
+            *looks(*AGGREGATES),
         ),
         hints=(
             "Two variables and a loop. Before the loop: what are the state and the version of a stream without events?",
@@ -527,6 +630,7 @@ EXERCISES = (
             every_cent_counts,
             a_new_deposit_passes,
             what_it_was_given_stays,
+            *looks(UPCASTS),
         ),
         hints=(
             "First see which shape you have. Only an old event has the field `amount_cents`. A new one is returned as it is.",
