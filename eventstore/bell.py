@@ -1,5 +1,6 @@
 """The bell: how a reader of the log sleeps without missing an event, and without asking for it."""
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -78,12 +79,8 @@ class Bell:
 
     def hang_up(self) -> None:
         """End the connection, from another thread: whoever waits for an answer on it gets an error."""
-        with suppress(OSError, psycopg.Error):
-            link = socket.socket(fileno=self.log.connection.fileno())
-            try:
-                link.shutdown(socket.SHUT_RDWR)
-            finally:
-                link.detach()
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.log.connection.fileno())) as link:
+            link.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> None:
         self.log.execute("DO $$ BEGIN EXECUTE format('LISTEN %I', events_channel()); END $$")

@@ -45,7 +45,7 @@ class Projection:
 
     def wanted(self, events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
         """Return those of the events that this projection handles."""
-        return [recorded for recorded in events if isinstance(recorded.event, self.handles)]
+        return [recorded for recorded in events if isinstance(recorded.event, tuple(self.handles))]
 
 
 def rebuild(log: Log, projection: Projection, progress: Callable[[int, int], Any] = lambda done, total: None) -> int:

@@ -11,7 +11,7 @@ from psycopg.errors import InvalidCursorName
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
-from .errors import EventStoreError
+from .errors import EventStoreError, InvalidArgument
 
 _TURNS: WeakKeyDictionary[psycopg.Connection[Any], RLock] = WeakKeyDictionary()
 
@@ -23,9 +23,14 @@ class Session:
 
     Args:
         connection: an open connection.
+
+    Raises:
+        InvalidArgument: it is no psycopg.Connection.
     """
 
     def __init__(self, connection: psycopg.Connection[Any]):
+        if not isinstance(connection, psycopg.Connection):
+            raise InvalidArgument(f"a psycopg.Connection is needed, not {connection!r}: psycopg.connect(...) makes one")
         self.connection = connection
         self._turn = _TURNS.setdefault(connection, RLock())
         # For one row at a time. A new one would find out anew how each parameter is sent: an append takes 10 % longer.
@@ -56,11 +61,12 @@ class Session:
             self.execute("SELECT")
 
     @contextmanager
-    def guard(self, whose: str) -> Iterator[None]:
+    def guard(self, whose: str, began: str | None = None) -> Iterator[None]:
         """Let others' code run in a `with` block; if a transaction is open, ours or the caller's, it is not to end it.
 
         Args:
             whose: what the code is, for the error.
+            began: when the transaction did, as `now()::text` says; who knows it already saves a question.
 
         Raises:
             EventStoreError: it ended the transaction.
@@ -69,7 +75,8 @@ class Session:
         if not self._is_in_transaction():
             yield
             return
-        began = self.one_row("SELECT now()::text")  # the start of the transaction: the same as long as that is the same
+        now = "SELECT now()::text"  # the start of the transaction: the same as long as that is the same
+        began = began or self.one_row(now)[0]
         ended = f"{whose} ended the transaction that it was called in, which is not its own to end"
         try:
             yield
@@ -79,7 +86,7 @@ class Session:
             if not self._is_in_transaction() or isinstance(error, InvalidCursorName):  # cursors end with it
                 raise EventStoreError(ended) from error
             raise
-        if self.one_row("SELECT now()::text") != began:
+        if self.one_row(now)[0] != began:
             raise EventStoreError(ended)
 
     def execute(self, query: Any, parameters: Any = None, **how: bool) -> psycopg.Cursor[tuple[Any, ...]]:

@@ -69,12 +69,10 @@ def aggregate_with_snapshots(
 
     state, version = initial, 0
     kept = store.execute(
-        "SELECT version, state::text FROM snapshots"
-        " WHERE stream_id = %(stream)s AND state_type = %(kind)s AND shape = %(shape)s"
-        " AND (%(to_version)s::bigint IS NULL OR version <= %(to_version)s)"
-        " AND (%(until)s::timestamptz IS NULL OR recorded_at <= %(until)s)"
+        "SELECT version, state::text FROM snapshots WHERE stream_id = %s AND state_type = %s AND shape = %s"
+        " AND version <= coalesce(%s, version) AND recorded_at <= coalesce(%s, recorded_at)"
         " ORDER BY version DESC LIMIT 1",
-        {"stream": stream_id, "kind": kind, "shape": shape, "to_version": to_version, "until": until},
+        (stream_id, kind, shape, to_version, until),
     ).fetchone()
     if kept:
         version, state = kept[0], decoder.decode(kept[1])

@@ -20,7 +20,7 @@ from .log import Log
 from .projections import Projection
 from .records import Appended, RecordedEvent, StreamInfo
 
-_APPEND = "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)"
+_APPEND = "SELECT version, position, repeated, now()::text FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)"
 
 
 class EventStore(Log):
@@ -111,9 +111,10 @@ class EventStore(Log):
         parameters = (stream_id, expected, msgspec.json.encode(new_events).decode(), encode_metadata(metadata).decode())
         with self.transaction(of_one_statement=not self.projections):
             with own_errors(stream_id, expected_version):
-                appended = Appended(*self.one_row(_APPEND, parameters))
+                *where, began = self.one_row(_APPEND, parameters)
+            appended = Appended(*where)
             if self.projections and not appended.repeated:
-                self._project(stream_id, appended.version - len(new_events) + 1)
+                self._project(stream_id, appended.version - len(new_events) + 1, began)
         return appended
 
     def read_stream(
@@ -176,7 +177,7 @@ class EventStore(Log):
         ).fetchone()
         return StreamInfo(*row) if row else None
 
-    def _project(self, stream_id: str, from_version: int) -> None:
+    def _project(self, stream_id: str, from_version: int, began: str) -> None:
         """Show the events that were just appended to the projections that handle them.
 
         What a projection appends itself is shown to all of them after what they are being shown now.
@@ -186,7 +187,7 @@ class EventStore(Log):
             return
         self._unprojected = {stream_id: from_version}
         try:
-            with self.guard("a projection"):
+            with self.guard("a projection", began):
                 while self._unprojected:
                     stream_id, from_version = self._unprojected.popitem()
                     recorded = self.read_stream(stream_id, from_version=from_version)

@@ -55,11 +55,13 @@ class Subscription(Worker):
         """
         if self._thread is current_thread():
             self._stopping.clear()  # a handler that had stopped it
-        elif self._thread is None or self._stopping.is_set() or not self._thread.is_alive():
-            if self._thread:
-                self.stop()
-            self._thread = Thread(target=self._in_thread, args=[self._begin()], name=self.name, daemon=True)
-            self._thread.start()
+            return
+        with self._turn:
+            if self._thread is None or self._stopping.is_set() or not self._thread.is_alive():
+                if self._thread:
+                    self.stop()
+                self._thread = Thread(target=self._in_thread, args=[self._begin()], name=self.name, daemon=True)
+                self._thread.start()
 
     def stop(self) -> None:
         """Let the handler finish what it is at, then end the thread and its connection.
@@ -67,16 +69,20 @@ class Subscription(Worker):
         Raises:
             BaseException: what had ended it.
         """
-        self._stopping.set()
-        if self._thread is not None and self._thread is not current_thread():  # a handler may end its subscription
-            self._thread.join(PATIENCE)
-            while self._thread.is_alive():
-                if self._bell and self._stage != "handling":
-                    self._bell.hang_up()  # it waits for a lock, or for an answer that may never come
+        if self._thread is current_thread():  # a handler may end its subscription
+            self._stopping.set()
+            return
+        with self._turn:
+            self._stopping.set()
+            if self._thread:
                 self._thread.join(PATIENCE)
-            self._thread = None
-        if self._failure:
-            raise self._failure
+                while self._thread.is_alive():
+                    if self._bell and self._stage != "handling":
+                        self._bell.hang_up()  # it waits for a lock, or for an answer that may never come
+                    self._thread.join(PATIENCE)
+                self._thread = None
+            if self._failure:
+                raise self._failure
 
     def __enter__(self) -> "Subscription":
         self.start()

@@ -5,7 +5,7 @@ Of all that goes wrong it tells apart what is an event's own fault, what is nobo
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from threading import Condition, Event
+from threading import Condition, Event, RLock
 from typing import Any
 
 import psycopg
@@ -51,6 +51,7 @@ class Worker:
         self._batch = check_version("batch", batch, lowest=1)
         self._attempts = check_version("attempts", attempts, lowest=1)
         self._stopping = Event()
+        self._turn = RLock()  # of those who start it and stop it
         self._moved = Condition()  # the checkpoint has, or there is a failure
         self._failure: BaseException | None = None  # what has ended it
         self._bell: Bell | None = None  # of the connection of now

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-PYTEST = [sys.executable, "-m", "pytest", "--nbval", "--nbval-sanitize-with", "tests/nbval.cfg", "--durations=10"]
+NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]  # whatever kernel it names
+PYTEST = [sys.executable, "-m", "pytest", *NBVAL, "--durations=10"]
 TOGETHER = ["--alone=without", "--numprocesses=auto"]
 BY_THEMSELVES = ["--alone=only"]
 NONE_THERE = pytest.ExitCode.NO_TESTS_COLLECTED

@@ -11,11 +11,15 @@ import psycopg
 from IPython.display import Markdown, display
 from psycopg import sql
 
+from eventstore import EventStore
+
 from .attempts import recording
-from .checks import answers, kept
+from .bank import event_types
+from .checks import answers, hunts, kept
 from .checks.checking import check_and_read, explain_sql_error
 from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
+from .checks.given import reference_sql
 from .checks.source import NoSource, source_of
 from .display import Box, count, show_figures_in_the_notebook
 from .errors import WorkshopError
@@ -60,9 +64,15 @@ class Classroom(Database):
                 raise WorkshopError(f"The answer to {exercise.id} is no SQL.", "begin_with() takes exercises in SQL.")
         self.reset()
         installed = []
+        there: set[str] = set()
         for exercise in exercises:
             own = kept.answer_to(exercise)
             try:
+                if own:  # what a later notebook has added to it may need what that one brings
+                    later = EXERCISES[kept.exercise_of(kept.folder() / exercise.keeps) or exercise.id].given
+                    brought = [name for name in later if name not in (*exercise.given, *there)]
+                    self.execute("\n".join(map(reference_sql, brought)) or "SELECT")
+                    there.update(brought)
                 self.execute(own or answers.reference_answer(exercise.id))
             except psycopg.Error as error:
                 reason = error.diag.message_primary or error
@@ -176,6 +186,22 @@ def check(exercise_id: str, answer: Any) -> None:
     display(report.shown(note, sent))
 
 
+def suspect(exercise_id: str) -> Any:
+    """Return what an exercise that is a hunt has you convict. It works on this notebook's schema, emptied for it.
+
+    Raises:
+        WorkshopError: there is no such exercise, or start() was not called yet.
+    """
+    exercise = _find(exercise_id)
+    if exercise.hunt is None:
+        raise WorkshopError(f"Exercise {exercise_id} is no hunt.", "Take the number that stands above the cell.")
+    database = _notebooks_database()
+    if exercise.given:
+        database.begin_with()
+        EventStore(database.connection, event_types()).create_schema()
+    return exercise.hunt.suspect(database, hunts.hand_out(exercise_id, exercise.hunt))
+
+
 def share(exercise_id: str) -> None:
     """Send an answer to the room, for its instructor to read: the one that was checked last, or the kept one.
 
@@ -243,10 +269,7 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
     Raises:
         WorkshopError: the query fails, with PostgreSQL's message; or start() was not called yet.
     """
-    if _started is None:
-        raise WorkshopError(
-            "There is no database yet.", "Run the first code cell of this notebook, the one with start(...)."
-        )
+    database = _notebooks_database()
     if not isinstance(query_or_name, str):
         raise WorkshopError(
             f"table() takes a SELECT, or the name of a table, as a text, not {query_or_name!r}.",
@@ -257,15 +280,15 @@ def table(query_or_name: str, params: Any = None) -> pd.DataFrame:
     if query_or_name.isidentifier():
         query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(query_or_name))
     try:
-        with _started.connection.transaction():
-            cursor = _started.execute(query, params)
+        with database.connection.transaction():
+            cursor = database.execute(query, params)
             if cursor.description is None:  # raised inside the transaction, so it is undone
                 raise WorkshopError(
                     "That statement returned no rows to show, and was undone.",
                     "Give table() a SELECT, or the name of a table; db.execute() runs every other statement.",
                 )
     except psycopg.Error as error:
-        if _started.connection.closed:
+        if database.connection.closed:
             raise WorkshopError(
                 "The connection to PostgreSQL is lost, and with it what was not committed.",
                 "Run the first code cell of this notebook again: it connects anew.",
@@ -298,6 +321,14 @@ def progress() -> None:
             + (f" You were surprised by {', '.join(surprises)}." if surprises else "")
         )
     display(box.shown())
+
+
+def _notebooks_database() -> Classroom:
+    if _started is None:
+        raise WorkshopError(
+            "There is no database yet.", "Run the first code cell of this notebook, the one with start(...)."
+        )
+    return _started
 
 
 def _keep(exercise: Exercise, text: str, why: str) -> str:

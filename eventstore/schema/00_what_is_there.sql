@@ -8,10 +8,10 @@ CREATE OR REPLACE FUNCTION what_is_there() RETURNS SETOF name LANGUAGE sql STABL
     )
     SELECT relname FROM ours
     WHERE relkind IN ('r', 'p')
-        OR relkind = 'v' AND pg_get_viewdef(oid) ~ '\mevents\M.*\marchived_events\M|\msubscriptions\M'
+        OR relkind = 'v' AND pg_get_viewdef(oid) ~ '\mevents\M.*\marchived_events\M|\msubscriptions s\s.*\mevents_behind\('
     UNION ALL SELECT attname FROM pg_attribute JOIN ours ON attrelid = ours.oid WHERE relname = 'streams'
-    UNION ALL SELECT 'events_by_position' FROM pg_indexes
-    WHERE schemaname = current_schema() AND tablename = 'events' AND indexdef LIKE '%("position")%'
+    UNION ALL SELECT 'events_by_position' FROM ours JOIN pg_attribute ON attrelid = oid JOIN pg_index ON indrelid = oid
+    WHERE relname = 'events' AND attname = 'position' AND indkey[0] = attnum
     UNION ALL SELECT tgname FROM pg_trigger JOIN ours ON tgrelid = ours.oid
     WHERE relname IN ('events', 'archived_events') GROUP BY tgname HAVING count(*) = 2
     UNION ALL  -- Citus distributes no table that has a trigger: there, and only there, 95_citus.sql takes their place

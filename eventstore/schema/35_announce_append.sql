@@ -4,8 +4,7 @@
 -- the log therefore stop before the lowest position that was announced by a transaction which is still open.
 --
 -- The announcement is an advisory lock, shared, so nobody waits for it. It ends with its transaction, however that
--- ends. Its key is the log (16 bits, of the table's oid) and the last position that anybody has drawn (48 bits). The
--- sequence must give out positions one by one, as an identity column does: CACHE would let a session draw old ones.
+-- ends. Its key is the log (16 bits, of the table's oid) and the last position that anybody has drawn (48 bits).
 CREATE OR REPLACE FUNCTION announce_append() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     log     text := 'events'::regclass::oid;
@@ -21,10 +20,15 @@ BEGIN
             END IF;
         END IF;
 
-        -- Once a session: do the rows go with the sequence? Where it is serializable, to look at the end of the log is a
-        -- conflict with whoever appends there.
+        -- Once a session: does the sequence give out positions one by one, and do the rows go with it? Where it is
+        -- serializable, to look at the end of the log is a conflict with whoever appends there.
         IF current_setting('eventstore.checked', true) IS DISTINCT FROM log
             AND current_setting('transaction_isolation') <> 'serializable' THEN
+            IF (SELECT seqcache FROM pg_sequence
+                WHERE seqrelid = pg_get_serial_sequence('events', 'position')::regclass) > 1 THEN
+                RAISE EXCEPTION 'The sequence of positions has a CACHE: a session would draw old ones, and readers miss them'
+                    USING HINT = 'ALTER TABLE events ALTER position SET CACHE 1';
+            END IF;
             highest := (SELECT max(position) FROM events);
             PERFORM set_config('eventstore.checked', log, false);
         END IF;

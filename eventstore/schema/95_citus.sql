@@ -87,20 +87,6 @@ BEGIN
 END
 $$;
 
--- It joins no distributed table with a local one either: the status asks a function about the log.
-CREATE OR REPLACE FUNCTION events_behind(checkpoint bigint, OUT events bigint, OUT oldest timestamptz) LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    SELECT count(*), min(l.recorded_at) INTO events, oldest FROM log l WHERE l.position > checkpoint;
-END
-$$;
-
-CREATE OR REPLACE VIEW subscription_status AS
-SELECT s.name, s.checkpoint,
-       behind.events                                                            AS events_behind,
-       coalesce(extract(epoch FROM clock_timestamp() - behind.oldest), 0)       AS seconds_behind,
-       (SELECT count(*) FROM parked_events p WHERE p.subscription = s.name)     AS events_parked
-FROM subscriptions s CROSS JOIN LATERAL events_behind(s.checkpoint) behind;
-
 -- A LIMIT is handed on to every shard, and each brings as many rows as are wanted in all. So the log is read a stretch of
 -- positions at a time: the first holds no more than are wanted; where there are holes, or others' events, come longer ones.
 CREATE OR REPLACE FUNCTION read_all(

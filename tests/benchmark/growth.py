@@ -3,7 +3,8 @@
 Two stores grow side by side on the embedded server, or the one at DATABASE_URL: one with the table as create_schema
 makes it, one with the same table in hash partitions by stream. Streams have 100 events, and grow at the same time, as
 they would in life: the events of one stream lie far apart. At each size, appends of one event and reads of a stream
-hit streams at random, in both stores in turn. It writes growth.json and growth.md into .benchmark/.
+hit streams at random, in both stores in turn; and so do a bare INSERT and SELECT, the limit, in the same tables, on
+streams that the kit leaves alone. It writes growth.json and growth.md into .benchmark/.
 
 Ten million events twice are about 9 GB, and take some ten minutes.
 """
@@ -14,16 +15,17 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
 import psycopg
 from tqdm import tqdm
 
-from eventstore import EventStore
 from tests.benchmark.place import Place, describe, new_place
-from tests.benchmark.stores.client import deposit
-from workshop.bank import event_types
+from tests.benchmark.stores.client import Client, deposit
+from tests.benchmark.stores.kit import Kit
+from tests.benchmark.stores.limit import Limit
 from workshop.files import CHECKOUT
 from workshop.server.database import server_url
 
@@ -54,26 +56,30 @@ def grow(server: str, sizes: list[int], rounds: int = ROUNDS, calls: int = CALLS
         calls: how many calls a round has.
 
     Returns:
-        What is known about it, ready for JSON: for each size and store the events a second, and megabytes.
+        What is known about it, ready for JSON: for each size and store the events a second, which share of the limit
+        that is, and megabytes.
     """
     with new_place(server) as place:
         about = describe(place)
-        stores = {name: new_store(place, partitions) for name, partitions in STORES.items()}
-        versions: dict[str, dict[str, int]] = {name: {} for name in stores}
+        clients = {name: new_clients(place, partitions) for name, partitions in STORES.items()}
+        connections = [kit.store.connection for kit, _ in clients.values()]
+        versions: dict[tuple[str, str], int] = {}
         measured: list[dict[str, Any]] = []
         streams = 0
-        with tqdm(total=sizes[-1] * len(stores), unit="events", unit_scale=True, disable=None) as bar:
+        with tqdm(total=sizes[-1] * len(clients), unit="events", unit_scale=True, disable=None) as bar:
             for size in sizes:
-                fill([store.connection for store in stores.values()], streams, size // STREAM, bar)
+                fill(connections, streams, size // STREAM, bar)
                 streams = size // STREAM
-                measured.append({"events": size, "stores": measure(stores, versions, streams, rounds, calls)})
+                measured.append({"events": size, "stores": measure(clients, versions, streams, rounds, calls)})
     return {"about": about, "stream": STREAM, "sizes": measured}
 
 
-def new_store(place: Place, partitions: int) -> EventStore:
-    """Return a store in a schema of its own; with partitions, the package's own table is made with them."""
+def new_clients(place: Place, partitions: int) -> tuple[Kit, Limit]:
+    """Return a store in a schema of its own, and the limit there; with partitions, the package's own table is made with
+    them."""
     url = place.schema(f"growth_{partitions}")
-    connection = psycopg.connect(url, autocommit=True)
+    kit = Kit({"url": url})
+    connection = kit.store.connection
     if partitions:
         table = files("eventstore").joinpath("schema", "20_events.sql").read_text(encoding="utf-8").rstrip().rstrip(";")
         connection.execute(f"{table} PARTITION BY HASH (stream_id)")  # type: ignore[arg-type]
@@ -82,9 +88,8 @@ def new_store(place: Place, partitions: int) -> EventStore:
                 f"CREATE TABLE events_{number} PARTITION OF events"  # type: ignore[arg-type]
                 f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number})"
             )
-    store = EventStore(connection, event_types())
-    store.create_schema()
-    return store
+    kit.store.create_schema()
+    return kit, Limit({"url": url})
 
 
 def fill(connections: list[psycopg.Connection], first: int, last: int, bar: tqdm) -> None:
@@ -115,45 +120,56 @@ def fill(connections: list[psycopg.Connection], first: int, last: int, bar: tqdm
 
 
 def measure(
-    stores: dict[str, EventStore], versions: dict[str, dict[str, int]], streams: int, rounds: int, calls: int
+    clients: dict[str, tuple[Kit, Limit]],
+    versions: dict[tuple[str, str], int],
+    streams: int,
+    rounds: int,
+    calls: int,
 ) -> dict[str, dict[str, Any]]:
-    """Measure the stores in turn; the first round warms up, and does not count.
+    """Measure the stores in turn, each beside the limit; the first round warms up, and does not count.
 
     Args:
-        versions: for each store, the versions of the streams that were appended to.
+        versions: by store and id, those of the streams that were appended to.
     """
 
-    def append(name: str, stream_id: str) -> None:
-        version = versions[name].get(stream_id, STREAM)
-        appended = stores[name].append(stream_id, [deposit(stream_id)], expected_version=version)
-        versions[name][stream_id] = appended.version
+    def append(name: str, client: Client, stream_id: str) -> int:
+        version = versions.get((name, stream_id), STREAM)
+        client.append_events(stream_id, [deposit(stream_id)], version)
+        versions[name, stream_id] = version + 1
+        return 1
 
-    def read(name: str, stream_id: str) -> None:
-        assert len(stores[name].read_stream(stream_id, to_version=STREAM)) == STREAM
+    def read(name: str, client: Client, stream_id: str) -> int:
+        return len(client.read_stream(stream_id))
 
-    rates: dict[str, dict[str, list[float]]] = {name: {"append": [], "read": []} for name in stores}
+    rates: dict[str, dict[str, list[tuple[float, ...]]]] = {name: {"append": [], "read": []} for name in clients}
     chance = random.Random(streams)
     for number in range(-1, rounds):
-        picked = [f"account-{chance.randint(1, streams)}" for _ in range(calls)]
-        for name in sorted(stores, reverse=number % 2 == 0):
-            for task, events, call in (("append", 1, append), ("read", STREAM, read)):
-                rate = events / median_seconds(call, name, picked)
+        # Streams with an odd number are the kit's, the others the limit's: neither warms what the other one reads. For
+        # neighbours lie on the same pages, each has its own choice.
+        picked = [[f"account-{chance.randrange(first, streams + 1, 2)}" for _ in range(calls)] for first in (1, 2)]
+        for name in sorted(clients, reverse=number % 2 == 0):
+            for task, call in (("append", append), ("read", read)):
+                rate = [0.0, 0.0]
+                for who in (0, 1) if number % 4 < 2 else (1, 0):
+                    rate[who] = events_a_second(partial(call, name, clients[name][who]), picked[who])
                 if number >= 0:
-                    rates[name][task].append(rate)
+                    rates[name][task].append(tuple(rate))
     return {
-        name: {task: statistics.median(each) for task, each in rates[name].items()}
-        | {"megabytes": megabytes(store.connection)}
-        for name, store in stores.items()
+        name: {task: statistics.median(kit for kit, _ in pairs) for task, pairs in each.items()}
+        | {f"{task}, of the limit": statistics.median(kit / limit for kit, limit in each[task]) for task in each}
+        | {"megabytes": megabytes(clients[name][0].store.connection)}
+        for name, each in rates.items()
     }
 
 
-def median_seconds(call: Callable[[str, str], None], name: str, picked: list[str]) -> float:
+def events_a_second(call: Callable[[str], int], picked: list[str]) -> float:
+    """Return the median of calls; each returns how many events it has handled."""
     taken = []
     for stream_id in picked:
         start = time.perf_counter()
-        call(name, stream_id)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+        events = call(stream_id)
+        taken.append((time.perf_counter() - start) / events)
+    return 1 / statistics.median(taken)
 
 
 def megabytes(connection: psycopg.Connection) -> float:
@@ -168,15 +184,16 @@ def megabytes(connection: psycopg.Connection) -> float:
 def markdown(results: dict[str, Any]) -> str:
     """Return the results as a table."""
     lines = [
-        f"Streams of {results['stream']} events, hit at random. Events a second: more is better.",
+        f"Streams of {results['stream']} events, hit at random. Events a second: more is better. The limit is a bare",
+        "INSERT or SELECT in the same table; the median of the rounds' ratios.",
         "",
-        "| events | store | append 1 | read a stream | MB |",
-        "| ---: | --- | ---: | ---: | ---: |",
+        "| events | store | append 1 | of the limit | read a stream | of the limit | MB |",
+        "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for size in results["sizes"]:
         for name, cell in size["stores"].items():
-            numbers = " | ".join(f"{cell[what]:,.0f}" for what in ("append", "read", "megabytes"))
-            lines.append(f"| {size['events']:,} | {name} | {numbers} |")
+            numbers = [f"{cell[task]:,.0f} | {cell[f'{task}, of the limit']:.0%}" for task in ("append", "read")]
+            lines.append(f"| {size['events']:,} | {name} | {' | '.join(numbers)} | {cell['megabytes']:,.0f} |")
     return "\n".join(lines) + "\n"
 
 

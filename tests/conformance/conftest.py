@@ -35,6 +35,14 @@ def function(parts: Parts | None) -> Callable[[str], Callable]:
     return parts.function if parts else lambda name: getattr(eventstore, name)
 
 
+@pytest.fixture
+def follow(parts: Parts | None) -> Callable:
+    """The learner's `follow`, for those who have one."""
+    if not parts or "follow" not in parts.functions:
+        pytest.skip("the reference's subscriptions follow the log in their worker, which other tests are about")
+    return parts.functions["follow"]
+
+
 @pytest.fixture(autouse=True)
 def subscriptions_read_with(parts: Parts | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have subscriptions of this process read with the learner's handle_next, where it is solved."""

@@ -4,9 +4,11 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from psycopg.errors import DeadlockDetected
 
 from eventstore import StreamArchived, WrongExpectedVersion, archive_stream, restore_stream
 from tests.bank import AccountOpened, DepositRecorded, deposits
+from tests.concurrency import waiting
 from workshop.bank.read_models import AccountBalances
 
 
@@ -41,6 +43,27 @@ def test_a_stream_is_archived_at_the_version_that_was_decided_on_or_not_at_all(s
         archive_stream(store, "account-1", expected_version=1)
     assert len(store.read_stream("account-1")) == 2
     assert archive_stream(store, "account-1", expected_version=2) == 2
+
+
+def test_two_who_archive_at_once_do_not_wait_for_each_other(store, new_store, connect):
+    """The second one comes when the first has looked at the stream, and before it writes."""
+    store.append("account-1", deposits(1, 2))
+    first, second, gate, observer = new_store(), new_store(), connect(), connect()
+    store.execute("""
+        CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
+        CREATE TRIGGER waits BEFORE UPDATE ON streams FOR EACH STATEMENT EXECUTE FUNCTION waits();
+    """)
+    gate.execute("SELECT pg_advisory_lock(4711)")
+    with (
+        waiting(lambda: archive_stream(first, "account-1"), first.connection, observer) as one,
+        waiting(lambda: archive_stream(second, "account-1"), second.connection, observer) as other,
+    ):
+        gate.execute("SELECT pg_advisory_unlock_all()")
+        moved = {one.exception(10) or one.result(), other.exception(10) or other.result()}
+    assert DeadlockDetected not in map(type, moved), "they waited for each other: the look did not lock the row"
+    assert moved == {2, 0}
+    assert len(store.read_stream("account-1", archived=True)) == 2
 
 
 def test_restored_events_are_as_they_were_and_appends_go_on(store, archived):

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore import EventStoreError, rebuild
+from eventstore import EventStoreError, rebuild, worker
+from eventstore.worker import Worker
 from tests.bank import AccountOpened, CashierEmployed, DepositRecorded, deposits
-from tests.concurrency import at_once
+from tests.concurrency import at_once, waiting
 from tests.subscribing import (
     Deliveries,
     Notes,
@@ -352,21 +353,39 @@ def test_an_event_whose_connection_is_lost_now_and_then_is_handled_and_not_parke
     assert deliveries.delivered(store) == [1, 2, 3, 4] and parked(store) == []
 
 
+@pytest.fixture
+def errors(monkeypatch):
+    """What a subscription has had to sort out."""
+    errors, sort_out = [], Worker._sort_out
+
+    def note(worker, error, connection):
+        errors.append(error)
+        sort_out(worker, error, connection)
+
+    monkeypatch.setattr(Worker, "_sort_out", note)
+    return errors
+
+
 def test_a_lock_that_is_not_to_be_had_is_waited_for_and_nothing_is_parked(
-    at_once_again, store, connect, deliveries, new_store
+    at_once_again, store, connect, deliveries, new_store, errors
 ):
     """Another process hands out parked events, say, and takes its time: the handler here is not even called."""
+
+    def impatient(**how):
+        connection = connect(**how)
+        connection.execute("SET lock_timeout = '20ms'")
+        return connection
+
     other = new_store()
     notes = Notes(deliveries.project)
-    with subscription(partial(connect, options="-c lock_timeout=20ms"), notes, attempts=1) as reader:
+    with subscription(impatient, notes, attempts=1) as reader:
         reader.wait_for(store.append("account-1", deposits(1)).position)
         with other.connection.transaction():
             other.execute("SELECT FROM subscriptions WHERE name = 'reader' FOR UPDATE")
             store.append("account-1", deposits(2))
-            waited_for = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND query LIKE '%%UPDATE'"
-            eventually(lambda: store.execute(waited_for, (reader.label,)).fetchone()[0])
-            time.sleep(0.15)  # several times as long as it waits for a lock
+            eventually(lambda: len(errors) >= 3)
         reader.wait_for(2)
+    assert {type(error) for error in errors} == {psycopg.errors.LockNotAvailable}
     assert deliveries.delivered(store) == [1, 2] and parked(store) == [] and notes.positions == [1, 2]
 
 
@@ -423,7 +442,7 @@ def test_what_is_nobodys_fault_is_waited_out_and_the_rest_is_the_events(
     assert len(tries) == (2 if fault else 5)
 
 
-def test_a_statement_of_its_own_that_is_cancelled_is_no_event_s_fault(at_once_again, store, connect, new_store):
+def test_a_statement_of_its_own_that_is_cancelled_is_no_event_s_fault(at_once_again, store, connect, new_store, errors):
     blocker, notes = new_store(), Notes()
     waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
     with subscription(connect, notes, attempts=1) as reader:
@@ -431,11 +450,13 @@ def test_a_statement_of_its_own_that_is_cancelled_is_no_event_s_fault(at_once_ag
         with blocker.connection.transaction():
             blocker.execute("SELECT FROM subscriptions FOR UPDATE")
             store.append("account-1", deposits(2))
-            for _ in range(3):
+            while len(errors) < 3:
+                before = len(errors)
                 (pid,) = eventually(lambda: store.execute(waiting, (reader.label,)).fetchone())
                 store.execute("SELECT pg_cancel_backend(%s::int)", (pid,))
-                eventually(lambda: not store.execute(waiting, (reader.label,)).fetchone())
+                eventually(lambda: len(errors) > before)  # noqa: B023
         reader.wait_for(2)
+    assert {type(error) for error in errors} == {psycopg.errors.QueryCanceled}
     assert notes.positions == [1, 2] and parked(store) == []
 
 
@@ -659,3 +680,34 @@ def test_subscriptions_side_by_side_are_each_complete_and_go_at_their_own_pace(s
     assert opened.delivered(store) == [each.position for each in log if each.type == "CashierEmployed"]
     assert both.delivered(store) == [each.position for each in log if each.type == "DepositRecorded"]
     assert rows(store, balances) == rebuilt(store, balances)
+
+
+# Two workers
+
+
+def test_two_who_read_under_one_name_take_turns(store, new_store, connect):
+    """Each event is handled once: the second one waits at the checkpoint until the first has moved it."""
+    store.append("account-1", deposits(1, 2, 3))
+    store.execute("INSERT INTO subscriptions (name) VALUES ('reader')")
+    first, second, observer = new_store(), new_store(), connect()
+    handled, has_begun, go_on = [], threading.Event(), threading.Event()
+
+    def handler(connection, events):
+        handled.extend(recorded.position for recorded in events)
+
+    def slow(connection, events):
+        handler(connection, events)
+        has_begun.set()
+        assert go_on.wait(10)
+
+    slow_one = threading.Thread(target=worker.handle_next, args=(first, "reader", slow, 2))
+    slow_one.start()
+    assert has_begun.wait(10)
+    try:
+        next_one = partial(worker.handle_next, second, "reader", handler, 2)
+        with waiting(next_one, second.connection, observer):
+            go_on.set()
+    finally:
+        go_on.set()
+        slow_one.join()
+    assert handled == [1, 2, 3]

@@ -59,6 +59,34 @@ def test_while_idle_nothing_is_sent_to_the_server(store, connect):
     assert notes.positions == [1, 2]
 
 
+def test_who_sleeps_until_the_bell_rings_misses_none(store, new_store, follow):
+    """One event comes right after a look, one while it sleeps, and then several at once."""
+    reader, seen, stop = new_store(), [], threading.Event()
+    reader.execute("INSERT INTO subscriptions (name, asleep) VALUES ('mine', true)")
+    (channel,) = reader.execute("SELECT events_channel()").fetchone()
+
+    def step():
+        found = reader.read_all(after=len(seen), limit=1)
+        seen.extend(recorded.position for recorded in found)
+        if not found and not seen and not stop.is_set() and not store.stream_info("account-1"):
+            store.append("account-1", deposits(1))
+        return bool(found)
+
+    thread = threading.Thread(target=follow, args=(reader.connection, channel, step, stop.is_set))
+    thread.start()
+    try:
+        eventually(lambda: seen == [1], within=3)
+        time.sleep(0.1)  # it sleeps
+        store.append("account-1", deposits(2))
+        eventually(lambda: seen == [1, 2], within=3)
+        store.append("account-1", deposits(3, 4, 5))
+        eventually(lambda: seen == [1, 2, 3, 4, 5], within=3)
+    finally:
+        stop.set()
+        thread.join(5)
+    assert not thread.is_alive(), "it was told to end, and goes on"
+
+
 def test_others_notifications_and_appends_that_are_rolled_back_do_not_keep_it_awake(store, connect, new_store):
     observer, writer = connect(), new_store()
     with subscription(connect, Notes()) as reader:
@@ -380,12 +408,13 @@ def test_tables_that_are_restored_beneath_it_have_another_channel_and_it_hears_o
         store.append("account-1", deposits(1))
         reader.wait_for(1)
         asleep(connect(), reader)
-        store.execute("CREATE TABLE saved AS TABLE events")
-        store.execute("DROP VIEW log, subscription_status CASCADE; DROP TABLE events, archived_events CASCADE")
-        EventStore(connect(), event_types()).create_schema()
-        columns = "stream_id, version, position, id, type, data, metadata, recorded_at"
-        store.execute(f"INSERT INTO events ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM saved")
-        store.execute("SELECT setval(pg_get_serial_sequence('events', 'position'), 1)")
+        with store.transaction():  # half restored, it would end a reader who looks just then: see G8
+            store.execute("CREATE TABLE saved AS TABLE events")
+            store.execute("DROP VIEW log, subscription_status CASCADE; DROP TABLE events, archived_events CASCADE")
+            store.create_schema()
+            columns = "stream_id, version, position, id, type, data, metadata, recorded_at"
+            store.execute(f"INSERT INTO events ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM saved")
+            store.execute("SELECT setval(pg_get_serial_sequence('events', 'position'), 1)")
         store.append("account-1", deposits(2))
         reader.wait_for(2, timeout=5)
     assert notes.positions == [1, 2]

@@ -9,6 +9,7 @@ from eventstore import ANY, NO_STREAM, STREAM_EXISTS, Appended, WrongExpectedVer
 from tests.bank import deposits
 from tests.concurrency import at_once, waiting
 from workshop.bank import CommandRefused, OpenAccount, RecordDeposit, WithdrawCash, account_decider
+from workshop.checks.watched import Watched
 
 WRITERS = 8
 
@@ -216,3 +217,32 @@ def test_a_writer_who_was_told_that_it_has_lost_keeps_nobody_waiting(store, new_
             loser.append("account-1", deposits(9), expected_version=5)
         assert store.append("account-1", deposits(2)).version == 1 + exists
     assert len(store.read_stream("account-1")) == 1 + exists
+
+
+# What is returned
+
+
+class AppendsBefore:
+    """Watches a connection: somebody appends to account-1 right before its n-th statement."""
+
+    def __init__(self, somebody, number):
+        self.somebody, self.left = somebody, number
+
+    def before(self, statement):
+        self.left -= 1
+        if self.left == 0:
+            self.somebody.append("account-1", deposits(1))
+
+    def silence(self):
+        pass
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_an_append_returns_the_version_of_its_own_event_whoever_comes_in_between(store, new_store, number):
+    store.append("account-1", deposits(1))
+    writer = new_store()
+    Watched.of(writer.connection).watch = AppendsBefore(store, number)
+    appended = writer.append("account-1", deposits(7))
+    writer.connection.watch = None
+    (own,) = [each for each in store.read_stream("account-1") if each.event.amount == 7]
+    assert (appended.version, appended.position) == (own.version, own.position)

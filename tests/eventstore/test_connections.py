@@ -12,6 +12,7 @@ from eventstore import (
     NO_STREAM,
     DuplicateEvent,
     EventStore,
+    InvalidArgument,
     StreamArchived,
     WrongExpectedVersion,
     aggregate_stream,
@@ -324,3 +325,9 @@ def test_a_store_says_nothing_of_transactions_that_are_not_its_own(store):
     thread.start()
     thread.join(10)
     assert len(store.read_stream("account-1")) == 1
+
+
+@pytest.mark.parametrize("given", ["postgresql://localhost", None, psycopg.AsyncConnection], ids=str)
+def test_what_is_no_connection_is_refused_with_the_way_to_one(given):
+    with pytest.raises(InvalidArgument, match=r"a psycopg.Connection is needed, not .*: psycopg.connect\("):
+        EventStore(given, event_types())

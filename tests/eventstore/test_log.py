@@ -209,6 +209,16 @@ def test_where_rows_came_without_their_sequence_writers_and_readers_are_told_so(
     assert [each.position for each in other.read_all()] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_sequence_that_would_give_a_session_old_positions_is_refused(store, new_store):
+    store.append("account-1", deposits(1))
+    store.execute("ALTER TABLE events ALTER position SET CACHE 20")
+    with pytest.raises(psycopg.Error, match="readers miss them") as caught:
+        new_store().append("account-2", deposits(1))
+    store.execute(caught.value.diag.message_hint)
+    assert new_store().append("account-2", deposits(1)).version == 1
+    assert [recorded.stream_id for recorded in store.read_all()] == ["account-1", "account-2"]
+
+
 def test_archived_rows_count_too_for_who_reads(store):
     store.append("account-1", deposits(1))
     store.append("account-2", deposits(2, 3))

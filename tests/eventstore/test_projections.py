@@ -209,6 +209,13 @@ def test_a_rebuild_shows_events_exactly_as_read_stream_does_and_only_those_it_ha
     assert noting.calls == [[one[1], one[2], *two, one[3]]], "the order of the log is that of the positions"
 
 
+def test_classes_may_be_a_list(store, noting):
+    noting.handles = [DepositRecorded]
+    store.projections = (noting,)
+    store.append("account-1", [AccountOpened("1", "PLN"), *deposits(1)])
+    assert noting.calls == [store.read_stream("account-1", from_version=2)]
+
+
 def test_an_empty_log_makes_an_empty_read_model(store, noting):
     store.execute("INSERT INTO noted VALUES (7)")
     assert rebuild(store, noting, lambda *_: pytest.fail("there is no progress to tell")) == 0

@@ -100,6 +100,24 @@ def test_stopped_twice_or_before_it_began_nothing_happens(store, connect):
     assert_gone(store, reader)
 
 
+def test_threads_that_start_and_stop_it_at_once_take_turns(store, connect):
+    """To connect takes a while, and meanwhile another one may come."""
+
+    def slowly(**how):
+        time.sleep(0.05)
+        return connect(**how)
+
+    reader = subscription(slowly, Notes())
+    for _ in range(3):
+        at_once([reader.start] * 6)
+        assert len(threads(reader)) == 1
+        at_once([reader.stop] * 6)
+        assert threads(reader) == []
+        at_once([reader.start, reader.stop, reader.stop, reader.start])
+        reader.stop()
+        assert_gone(store, reader)
+
+
 def test_started_again_it_goes_on_where_it_left_off(store, connect):
     notes = Notes()
     reader = subscription(connect, notes)

@@ -370,7 +370,23 @@ def withdrawal_tests(given):
             ex.an_amount_must_be_positive, "accepts a withdrawal of 0"),
 )  # fmt: skip
 
-MISTAKES = (*DECIDE, *HANDLE, *GIVEN_WHEN_THEN)
+RIGHT, YOURS, NAMED, OTHERS = (
+    "One without a fault passes", "Yours is convicted", "The promise that it breaks is named", "Those with other faults pass"
+)
+TOLD = 'given(opened, closed).when(OpenAccount("account-1", "PLN")).then_refused()'
+HUNT = (
+    Mistake("04.4", "convicts everybody", {TOLD: 'given(opened).when(CloseAccount()).then_refused()'},
+            RIGHT, "What should have happened there?"),
+    Mistake("04.4", "names no rule", {"    return 1": ""},
+            RIGHT, "returning None"),
+    Mistake("04.4", "stays away from the edge", {TOLD: 'given(opened).when(RecordDeposit(Decimal(5), "anna")).then(DepositRecorded("account-1", Decimal(5), "anna"))'},
+            YOURS, "gets through"),
+    Mistake("04.4", "names another rule", {"return 1": "return 5"},
+            NAMED, "you name promise 5"),
+    Mistake("04.4", "tries all rules", {TOLD: TOLD + '\n    given(opened, paid_in("0.01")).when(CloseAccount()).then_refused()'},
+            OTHERS, "breaks 5: it closes an account that is nearly empty"),
+)  # fmt: skip
+MISTAKES = (*DECIDE, *HANDLE, *GIVEN_WHEN_THEN, *HUNT)
 
 
 # The helper that the learner's scenarios are written with

@@ -118,6 +118,18 @@ BALANCE_OF_EVERY_ACCOUNT = (
     Mistake("06.1", "float money", {"defaultdict(Decimal)": "defaultdict(float)", "+= amount": "+= float(amount)",
                                    "-= amount": "-= float(amount)"},
             ex.money_stays_exact, "Did a float come in between?"),
+    Mistake("06.1", "matches the recorded event", {"match recorded.event:": "match recorded:", "versions[recorded.event.account_id] = recorded.version": "versions.update({it: recorded.version for it in changes})"},
+            ex.an_opened_account_has_a_row, "What happened is recorded.event"),
+    Mistake("06.1", "sums live on outside the function", {"def project_balances": "changes, versions = defaultdict(Decimal), {}\n\n\ndef project_balances", "    changes = defaultdict(Decimal)\n    versions = {}\n": ""},
+            ex.the_next_call_goes_on, "survive from the call before"),
+    Mistake("06.1", "a closed account has no row", {"    accounts = sorted": "    from workshop.bank import AccountClosed\n    for it in events:\n        if isinstance(it.event, AccountClosed):\n            connection.execute('DELETE FROM account_balances WHERE account_id = %s', (versions.popitem()[0],))\n    accounts = sorted"},
+            ex.the_version_is_the_last_ones, "its row is gone"),
+    Mistake("06.1", "rounds to cents", {"SELECT * FROM unnest": "SELECT a, round(c, 2), v FROM unnest", "::bigint[])": "::bigint[]) AS u (a, c, v)"},
+            AS_OURS, "0.005 is half a cent"),
+    Mistake("06.1", "a table lock", {"    connection.execute(": "    connection.execute('LOCK TABLE account_balances IN SHARE ROW EXCLUSIVE MODE')\n    connection.execute("},
+            AS_OURS, "has to wait for it"),
+    Mistake("06.1", "goes on without a row", {"    connection.execute(": "    import contextlib\n    with contextlib.suppress(Exception):\n      connection.execute("},
+            BROKEN, "It should have let that error through"),
 )  # fmt: skip
 
 CASHIERS_DASHBOARD = (
@@ -173,7 +185,7 @@ ONE_TRANSACTION_FOR_BOTH = (
     Mistake("06.3", "returns nothing", {"    return appended": ""},
             ex.both_are_there_at_once, "It returned None"),
     Mistake("06.3", "events that are not recorded", {"store.read_stream(stream_id, from_version=appended.version - len(events) + 1)": "events"},
-            ex.both_are_there_at_once, "has no attribute 'event'"),
+            ex.both_are_there_at_once, "An event is recorded by the append"),
     Mistake("06.3", "leaves its transaction open", {TRANSACTION: "    store.connection.autocommit = False\n    if True:\n"},
             ex.both_are_there_at_once, "finds these events in account-1: none"),
     Mistake("06.3", "commits for its caller", {TRANSACTION: "    if True:\n", "    return appended": "    store.connection.commit()\n    return appended"},
@@ -204,6 +216,10 @@ ONE_TRANSACTION_FOR_BOTH = (
             ex.a_lost_race_changes_no_row, "WrongExpectedVersion should come through"),
     Mistake("06.3", "a retry is projected again", {"if not appended.repeated:": "if True:"},
             ex.a_repeated_append_is_projected_once, "appended.repeated"),
+    Mistake("06.3", "what came since it looked", {"        appended = store.append(": "        before = len(store.read_stream(stream_id))\n        appended = store.append(", "appended.version - len(events) + 1": "before + 1"},
+            MEANWHILE, "only appended.version says where these are"),
+    Mistake("06.3", "an error at the commit is passed by", {TRANSACTION: "    import contextlib\n    with contextlib.suppress(ConnectionError), store.connection.transaction():\n"},
+            BROKEN, "It should have let that error through"),
 )  # fmt: skip
 
 REBUILD = (
@@ -213,6 +229,8 @@ REBUILD = (
             ex.wrong_rows_become_right, "It holds no row"),
     Mistake("06.4", "rows instead of events", {"[store.types.record(row) for row in rows]": "rows"},
             ex.wrong_rows_become_right, "has no attribute 'event'"),
+    Mistake("06.4", "JSON that is not text", {"data::text, metadata::text": "data, metadata"},
+            ex.wrong_rows_become_right, "data::text"),
     Mistake("06.4", "all types of events", {"store.types.names(projection.handles)": "store.types.names([object])"},
             ex.it_replays_in_log_order, "names(projection.handles)"),
     Mistake("06.4", "stream by stream", {"ORDER BY position": "ORDER BY stream_id, version"},
@@ -222,26 +240,48 @@ REBUILD = (
     Mistake("06.4", "one batch alone", {"while rows := log.fetchmany(500):": "if rows := log.fetchmany(500):"},
             ex.it_works_in_batches, "The projection saw 500"),
     Mistake("06.4", "all of it at once", {"while rows := log.fetchmany(500):": "if rows := log.fetchall():"},
-            ex.it_works_in_batches, "501 events in one call"),
+            ex.it_works_in_batches, "1000 events in one call"),
     Mistake("06.4", "no transaction", {"with store.connection.transaction():": "if True:", LOCK: ""},
             ex.a_rebuild_that_fails_changes_nothing, "Do all of it in one transaction"),
     Mistake("06.4", "swallows the error", {"    with store.connection.transaction():": "    import contextlib\n    with contextlib.suppress(Exception), store.connection.transaction():"},
             ex.a_rebuild_that_fails_changes_nothing, "did not pass it on"),
     Mistake("06.4", "TRUNCATE", {"DELETE FROM": "TRUNCATE"},
-            ex.readers_see_the_old_rows, "TRUNCATE"),
+            AS_OURS, "TRUNCATE"),
     Mistake("06.4", "LOCK TABLE without a mode", {" IN SHARE ROW EXCLUSIVE MODE": ""},
-            ex.readers_see_the_old_rows, "keep out writers alone"),
+            AS_OURS, "keep out writers"),
     Mistake("06.4", "the look before the lock", {LOCK + DELETE: DELETE + LOCK},
-            ex.an_append_that_is_half_done_counts_once, "First the lock"),
+            MEANWHILE, "First the lock"),
     Mistake("06.4", "no lock", {LOCK: ""},
-            ex.an_append_meanwhile_counts_once, "First the lock, then the look"),
+            MEANWHILE, "First the lock"),
     Mistake("06.4", "a lock that keeps nobody out", {"SHARE ROW EXCLUSIVE": "ROW EXCLUSIVE"},
-            ex.an_append_meanwhile_counts_once, "LOCK TABLE keeps appends waiting"),
+            MEANWHILE, "IN SHARE ROW EXCLUSIVE MODE"),
     Mistake("06.4", "reads the log before the lock", READ_FIRST,
-            ex.an_append_that_is_half_done_counts_once, "Then empty the table, then read the log"),
+            MEANWHILE, "Then empty the table, then read the log"),
+    Mistake("06.4", "in the order of the clock", {"ORDER BY position": "ORDER BY recorded_at, position"},
+            AS_OURS, "in the order of the log"),
+    Mistake("06.4", "the names of the classes", {"store.types.names(projection.handles)": "[it.__name__ for it in projection.handles]"},
+            AS_OURS, "under all names that they are stored under"),
+    Mistake("06.4", "only batches that are full", {"while rows := log.fetchmany(500):": "while len(rows := log.fetchmany(500)) == 500:"},
+            ex.wrong_rows_become_right, "the last batch counts, too"),
+    Mistake("06.4", "locks the log, too", {LOCK: LOCK + LOCK.replace("{} IN", "events IN").replace(".format(table)", "")},
+            AS_OURS, "has to wait for it"),
 )  # fmt: skip
 
-MISTAKES = BALANCE_OF_EVERY_ACCOUNT + CASHIERS_DASHBOARD + ONE_TRANSACTION_FOR_BOTH + REBUILD
+# In 06.5
+VERDICT = """assert row == ("Anna", 1, 10), f"Anna was employed, and took 10. Her row says {row}"\n"""
+HUNT = (
+    Mistake("06.5", "does not say what it should be", {VERDICT: 'assert row == ("Anna", 1, 20), "wrong"\n'},
+            "One without a fault passes", "keeps all promises"),
+    Mistake("06.5", "names no promise", {"    return 2": ""},
+            "One without a fault passes", "from 1 to 4"),
+    Mistake("06.5", "looks at the total alone, once", {VERDICT: 'assert row[2] == 10, row\n'},
+            "Yours is convicted", "your calls do not come to the point"),
+    Mistake("06.5", "names another promise", {"return 2": "return 3"},
+            "The promise that it breaks is named", "you name promise 3"),
+    Mistake("06.5", "tests two promises", {VERDICT: VERDICT + """    store.append("account-2", [deposit(1, "ben")])\n    assert store.row("ben"), "no row for Ben"\n"""},
+            "Those with other faults pass", "leave out what rests on others"),
+)  # fmt: skip
+MISTAKES = BALANCE_OF_EVERY_ACCOUNT + CASHIERS_DASHBOARD + ONE_TRANSACTION_FOR_BOTH + REBUILD + HUNT
 
 
 @pytest.mark.parametrize(("exercise_id", "projection"), [("06.1", AccountBalances()), ("06.2", CashierDashboard())])

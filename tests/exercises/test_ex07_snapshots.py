@@ -71,6 +71,19 @@ A_SNAPSHOT_AND_ITS_TAIL = (
             ex.its_own_version_and_moment_fit, "by to_version"),
     Mistake("07.1", "exclusive moment", {"recorded_at <= %(until)s": "recorded_at < %(until)s"},
             ex.its_own_version_and_moment_fit, "by until"),
+    Mistake("07.1", "JSON that is not text", {"state::text": "state"},
+            ex.the_tail_is_folded_into_the_snapshot, "SELECT version, state::text"),
+    Mistake("07.1", "the fields as they are in JSON", {"state::text": "state", DECODE: "type(initial)(**row[1])"},
+            ex.the_tail_is_folded_into_the_snapshot, "In JSON money is a text, and it stayed one"),
+    Mistake("07.1", "OR without brackets", {TO_VERSION + UNTIL: "          AND %(to_version)s::bigint IS NULL OR version <= %(to_version)s AND %(until)s::timestamptz IS NULL OR recorded_at <= %(until)s\n"},
+            ex.a_moment_is_not_read_from_the_future, "put brackets around"),
+    Mistake("07.1", "the newest, or none", {TO_VERSION + UNTIL: "", "version, state::text": "version, state::text, recorded_at",
+            "    if row:": "    if row and (to_version is None or row[0] <= to_version) and (until is None or row[2] <= until):"},
+            ex.an_older_one_fits, "The newest does not fit, the older one does"),
+    Mistake("07.1", "one class for all", {'type(initial).__name__, "to_version"': '"BankAccount", "to_version"'},
+            AS_OURS, "of this class, type(initial)"),
+    Mistake("07.1", "the version from a second question", {"    return state, version": "    info = store.stream_info(stream_id)\n    return state, info.version if info and to_version is None and until is None else version"},
+            MEANWHILE, "the fold of one reading"),
 )  # fmt: skip
 
 KEEP_ONE_NOW_AND_THEN = (
@@ -167,6 +180,14 @@ THE_SHAPE_OF_A_STATE = (
             ex.a_program_that_starts_again_has_the_same, "differs from process to process"),
     Mistake("07.3", "the class's id", {"[revision, msgspec": "[revision, id(state_type), msgspec"},
             ex.a_program_that_starts_again_has_the_same, "each restart would void all snapshots"),
+    Mistake("07.3", "two digits of a fingerprint", {"[:16]": "[:2]"},
+            ex.a_revision_is_another_shape, "so few characters"),
+    Mistake("07.3", "a set", {SCHEMA: "str([revision, msgspec.json.schema(state_type), {it for it in state_type.__dataclass_fields__}])"},
+            ex.the_order_of_a_set_is_none, "a set of texts comes in another order"),
+    Mistake("07.3", "dataclasses alone, not what holds them", {
+        "    description =": "    from dataclasses import fields, is_dataclass\n\n    def names(kind):\n        return [(it.name, names(it.type)) for it in fields(kind)] if is_dataclass(kind) else str(kind)\n\n    description =",
+        SCHEMA: "json.dumps([revision, names(state_type)])"},
+            AS_OURS, "a list of Owner, which has one field more"),
 )  # fmt: skip
 
 MISTAKES = (*A_SNAPSHOT_AND_ITS_TAIL, *KEEP_ONE_NOW_AND_THEN, *THE_SHAPE_OF_A_STATE)

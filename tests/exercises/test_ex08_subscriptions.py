@@ -1,11 +1,12 @@
 """Classic mistakes of notebook 08."""
 
+from workshop.checks.answers import reference_answer
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex08_subscriptions as ex
 
 from ..postgres import Server
-from .mistakes import AS_OURS, Mistake, defined_in, failures
+from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake, defined_in, failures
 
 # In 08.2
 THE_SEQUENCE = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
@@ -138,6 +139,14 @@ HOW_FAR_THE_LOG_IS_SETTLED = (
             ex.others_do_not_count, "objsubid 2"),
     Mistake("08.2", "all databases", {DATABASE: ""},
             ex.others_do_not_count, "pg_locks shows all databases"),
+    Mistake("08.2", "draws a position", {THE_SEQUENCE: "    drawn := nextval('events_position_seq') - 1;\n"},
+            ex.nothing_open, "looking has drawn one"),
+    Mistake("08.2", "the wrong way round", {"INTO drawn": "INTO settled", "least(drawn,": "least(settled,", "INTO settled\n": "INTO drawn\n"},
+            ex.an_open_append_holds_back, "the wrong way round"),
+    Mistake("08.2", "the lower part alone", {"(classid::bigint & 65535) << 32 | objid::bigint": "objid::bigint"},
+            AS_OURS, "A position is one number of 48 bits"),
+    Mistake("08.2", "looks wherever it is called", {"    IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN": "    IF false THEN"},
+            AS_OURS, "In a REPEATABLE READ transaction it refuses"),
     Mistake("08.2", "the locks first", LOCKS_FIRST,
             ex.the_sequence_first, "First see which positions there are"),
 )  # fmt: skip
@@ -160,7 +169,7 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
     Mistake("08.3", "moves to the settled position, whatever was read", {REACHED: "max(checkpoint, settled)"},
             ex.no_more_than_size, "Where the batch is full there may be more"),
     Mistake("08.3", "reads all", {"limit=size, ": ""},
-            ex.no_more_than_size, "[[1, 2, 3, 4, 5]]"),
+            ex.no_more_than_size, "[[1, 2, 4, 5, 6]]"),
     Mistake("08.3", "counts events", {REACHED: "checkpoint + size"},
             ex.the_checkpoint_moves, "the table says checkpoint 100"),
     Mistake("08.3", "calls the handler for nothing", {"if events:": "if True:"},
@@ -198,6 +207,16 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
             ex.two_workers_take_turns, "FOR UPDATE"),
     Mistake("08.3", "a lock that others can have, too", {" FOR UPDATE": " FOR KEY SHARE"},
             ex.two_workers_take_turns, "FOR UPDATE"),
+    Mistake("08.3", "passes by what is locked", {" FOR UPDATE": " FOR UPDATE SKIP LOCKED"},
+            ex.two_workers_take_turns, "SKIP LOCKED passes by"),
+    Mistake("08.3", "does not wait", {" FOR UPDATE": " FOR UPDATE NOWAIT"},
+            MEANWHILE, "without NOWAIT"),
+    Mistake("08.3", "counts the events", {REACHED: "checkpoint + len(events) if len(events) == size else max(checkpoint, settled)"},
+            ex.no_more_than_size, "and not a number of events"),
+    Mistake("08.3", "one category for all", {", **wanted)\n        if": ", event_types=wanted.get('event_types'))\n        if"},
+            AS_OURS, "**wanted is passed on as it is"),
+    Mistake("08.3", "a batch is full when it is not empty", {"len(events) == size": "events"},
+            ex.others_are_passed_by, "checkpoint should be 3"),
 )  # fmt: skip
 
 SLEEP_UNTIL_THE_BELL_RINGS = (
@@ -206,7 +225,7 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
     Mistake("08.4", "the name is not quoted", {LISTEN: '    connection.execute(f"LISTEN {channel}")\n'},
             ex.it_looks_at_once, "syntax error"),
     Mistake("08.4", "never ends", {"while not stopped()": "while True"},
-            ex.it_looks_at_once, "follow has not ended"),
+            ex.it_ends_when_told, "follow has not ended"),
     Mistake("08.4", "one step a ring", {LOOK: "        step()\n"},
             ex.until_there_is_no_more, "while step(): pass"),
     Mistake("08.4", "all of it at first, then one step a ring", {"    while not stopped():\n        while step():\n            pass\n": "    while step():\n        pass\n    while not stopped():\n", WAIT: WAIT + "\n        step()"},
@@ -219,6 +238,16 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
             ex.a_notification_wakes_it, "was not called again"),
     Mistake("08.4", "looks, then listens", {LISTEN: "", LOOK: LOOK + LISTEN.replace("    conn", "        conn")},
             ex.listen_before_the_first_look, "First LISTEN, then look"),
+    Mistake("08.4", "throws away what was rung during the look", {LOOK: LOOK + "        list(connection.notifies(timeout=0))\n"},
+            ex.listen_before_the_first_look, "thrown away unheard"),
+    Mistake("08.4", "ends after a silence", {WAIT: "        if not any(connection.notifies(timeout=0.05, stop_after=1)):\n            break\n"},
+            ex.it_looks_at_once, "Silence is no end"),
+    Mistake("08.4", "ends after the first bell", {WAIT: WAIT + "\n        while step():\n            pass\n        break"},
+            ex.a_notification_wakes_it, "neither is a bell"),
+    Mistake("08.4", "keeps an error to itself", {LOOK: "        try:\n            while step():\n                pass\n        except Exception:\n            pass\n"},
+            ex.an_error_gets_through, "kept it to itself"),
+    Mistake("08.4", "listens anew after each wait", {WAIT: WAIT + '\n            connection.execute("UNLISTEN *")\n' + LISTEN.replace("    conn", "            conn")},
+            ex.a_bell_is_heard_at_any_moment, "was not called again"),
     Mistake("08.4", "waits for ever", {"timeout=0.05, ": ""},
             ex.it_ends_when_told, "follow has not ended"),
     Mistake("08.4", "polls", {WAIT: "        import time\n        time.sleep(0.05)\n"},
@@ -231,7 +260,61 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
             ex.while_idle_it_does_nothing, "without a notification"),
 )  # fmt: skip
 
-MISTAKES = READ_THE_LOG + HOW_FAR_THE_LOG_IS_SETTLED + HANDLE_AND_MOVE_THE_CHECKPOINT + SLEEP_UNTIL_THE_BELL_RINGS
+# In 08.5
+ANNOUNCE = "    PERFORM announce_append();  -- before positions are drawn\n\n"
+RETURNS = "    SELECT max(a.version), max(a.position), false FROM appended a;\n"
+BELL = "    PERFORM notify_subscribers();  -- when they are written\n"
+YOUR_OWN_APPEND = (
+    Mistake("08.5", "the answer to 02.4", reference_answer("02.4"),
+            ex.it_announces_its_positions, "announced nothing"),
+    Mistake("08.5", "announces what it has drawn", {ANNOUNCE: "", RETURNS: RETURNS + ANNOUNCE},
+            ex.it_announces_before_it_draws, "It announced 3, after it had drawn"),
+    Mistake("08.5", "does not ring", {BELL: ""},
+            ex.a_reader_that_sleeps_is_woken, "nobody rang"),
+    Mistake("08.5", "rings before it writes", {BELL: "", ANNOUNCE: BELL + ANNOUNCE},
+            ex.one_that_falls_asleep_meanwhile_is_woken, "had looked who is asleep before it wrote"),
+    Mistake("08.5", "rings for nobody", {"PERFORM notify_subscribers()": "PERFORM pg_notify(events_channel(), '')"},
+            ex.while_nobody_sleeps_it_rings_for_nobody, "which looks whether anybody sleeps"),
+    Mistake("08.5", "RETURN ends the function", {BELL: "    RETURN;\n" + BELL},
+            ex.a_reader_that_sleeps_is_woken, "nobody rang"),
+    Mistake("08.5", "the metadata is lost on the way", {"append_to_stream.metadata, stamp": "'{}', stamp"},
+            "As in 02.3: Metadata is stored with each event", "belongs to all three events"),
+    Mistake("08.5", "a retry is no retry any more", {"IF in_place = added": "IF in_place < 0"},
+            "As in 02.4: A retry gets the first answer again", "answer as you did then"),
+    Mistake("08.5", "no data, no matter", {"event -> 'data', append": "coalesce(event -> 'data', '{}'), append"},
+            AS_OURS, "no type or data is made up"),
+    Mistake("08.5", "the lock is another one", {"ON CONFLICT (id) DO UPDATE SET version = s.version + added\n    RETURNING s.version - added INTO actual;":
+            "ON CONFLICT (id) DO NOTHING;\n    actual := (SELECT coalesce(max(e.version), 0) FROM events e WHERE e.stream_id = append_to_stream.stream_id);\n"
+            "    UPDATE streams s SET version = actual + added WHERE s.id = append_to_stream.stream_id;"},
+            MEANWHILE, "somebody else appended an event to account-1"),
+    Mistake("08.5", "what fails is passed by", {BELL + "END": BELL + "EXCEPTION WHEN disk_full THEN\n    RETURN;\nEND"},
+            BROKEN, "It should have let that error through"),
+)  # fmt: skip
+
+# In 08.6
+VERDICT = (
+    'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+)
+HUNT = (
+    Mistake("08.6", "expects what is skipped", {VERDICT: VERDICT.replace("== [1, 2]", "== [2]")},
+            "One without a fault passes", "What should have happened there?"),
+    Mistake("08.6", "names no promise", {"    return 3": ""},
+            "One without a fault passes", "from 1 to 5"),
+    Mistake("08.6", "looks for too much alone", {VERDICT: "assert {*reader.handled()} <= {1, 2}"},
+            "Yours is convicted", "gets through"),
+    Mistake("08.6", "names another promise", {"return 3": "return 1"},
+            "The promise that it breaks is named", "you name promise 1"),
+    Mistake("08.6", "steps once more", {VERDICT: "reader.step()\n    " + VERDICT},
+            "Those with other faults pass", "breaks 1: it handles the last event once more"),
+)  # fmt: skip
+MISTAKES = (
+    READ_THE_LOG
+    + HOW_FAR_THE_LOG_IS_SETTLED
+    + HANDLE_AND_MOVE_THE_CHECKPOINT
+    + SLEEP_UNTIL_THE_BELL_RINGS
+    + YOUR_OWN_APPEND
+    + HUNT
+)
 
 
 def test_notifications_can_be_taken_as_they_come(postgres: Server) -> None:

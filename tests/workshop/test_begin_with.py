@@ -40,6 +40,17 @@ def test_a_later_answer_stands_for_an_earlier_one(db: Classroom, said: Callable[
     assert "02.3 (yours)" in said()
 
 
+def test_an_answer_that_a_later_notebook_added_to_brings_what_it_needs(db: Classroom, said: Callable[[], str]) -> None:
+    for exercise_id in ("08.5", "09.3"):
+        check(exercise_id, right_answer(exercise_id))
+        said()
+        for earlier in ("02.3", "02.4"):
+            db.begin_with(*TABLES, earlier)
+            assert f"{earlier} (yours)" in said()
+            append = """SELECT version FROM append_to_stream('account-1', 0, '[{"type": "X", "data": {}}]')"""
+            assert db.execute(append).fetchone() == (1,)
+
+
 def test_it_can_be_run_again(db: Classroom) -> None:
     for _ in range(2):
         db.begin_with(*TABLES, "02.1")

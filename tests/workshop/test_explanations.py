@@ -45,7 +45,7 @@ def test_an_error_at_the_end_is_marked_too(postgres: Server) -> None:
 def test_a_misspelt_column_is_marked_in_its_line(postgres: Server) -> None:
     said = message("02.5", right_answer("02.5").replace("e.version >=", "e.versoin >="), postgres).splitlines()
     assert said[0] == "PostgreSQL says: column e.versoin does not exist"
-    assert said[1:3] == ["line 9:       AND e.versoin >= from_version", "                  ^"]
+    assert said[1:3] == ["line 11:       AND e.versoin >= from_version", "                   ^"]
     assert said[3].startswith("Hint: Perhaps you meant")
 
 

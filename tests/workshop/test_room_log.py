@@ -76,8 +76,8 @@ def test_the_event_store_reads_what_the_function_appends(room: ScratchRoom, ada:
     ]
     assert [recorded.id for recorded in events] == ids
     assert all(recorded.metadata == {} for recorded in events)
-    known = Log(ada, EVENT_TYPES).read("room.my_attempts(%s)", (1,))
-    assert known == events[1:]
+    known = ada.execute("SELECT id FROM room.my_attempts(%s)", (1,)).fetchall()
+    assert known == [(event_id,) for event_id in ids[1:]]
 
 
 def test_what_is_sent_twice_is_stored_once(room: ScratchRoom, ada: psycopg.Connection) -> None:

@@ -192,7 +192,8 @@ def test_a_race_can_be_interrupted(db: classroom.Classroom, kind: str) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="interrupts are sent the POSIX way")
 def test_a_check_that_is_interrupted_says_so_in_a_line(said: Callable[[], str]) -> None:
     def balance(history: object) -> None:
-        time.sleep(20)
+        while True:
+            pass
 
     interrupt_after(0.3)
     with pytest.raises(Interrupted) as caught:
@@ -206,7 +207,7 @@ def test_an_answer_that_exits_is_a_wrong_answer(said: Callable[[], str]) -> None
         raise SystemExit("bye")
 
     check("00.1", balance)
-    assert "Your function raised SystemExit: bye" in said()
+    assert "Your function ended the program (exit)" in said()
 
 
 IN_A_KERNEL = """

@@ -96,6 +96,9 @@ KEPT = {
     "%%time": [f"%%time\n{IMPORTS}\n{APPEND}\n{CHECK}"],
     "from psycopg import *": ["from psycopg import *\nimport psycopg", f"{IMPORTS}\n{APPEND}\n{CHECK}"],
     "a name that the notebook has, too": ["connection = None", f"{IMPORTS}\n{APPEND}\n{CHECK}"],
+    "a chain of calls that is passed one of its names": [
+        IMPORTS, "str(NO_STREAM).join([str(WrongExpectedVersion)]).strip()", f"{IMPORTS}\n{APPEND}\n{CHECK}",
+    ],
     "parameters with annotations": [
         f"{IMPORTS}\nfrom typing import Any",
         f"{APPEND.replace('events,', 'events: list[dict[str, Any]],')}\n{CHECK}",

@@ -87,7 +87,7 @@ def _all_checks(exercise: Exercise) -> list[tuple[str, Check, str]]:
     Returns:
         Of each, its name, the check, and the function in the answer's cell that it is about; "" for the answer.
     """
-    earlier = [each for each in EXERCISES.values() if each.keeps == exercise.keeps and each.id < exercise.id]
+    earlier = _replaced_by(exercise)
     part = ""
     if earlier and not exercise.is_sql:  # 07.3 keeps what it is about beside the function that 07.2 asked for
         cell = reference_function(exercise.id).__globals__
@@ -95,9 +95,24 @@ def _all_checks(exercise: Exercise) -> list[tuple[str, Check, str]]:
         part = next((name for name in names if name in cell and name != name_of_answer(exercise.id)), "")
     examples = [(label_of(check), check, "") for check in exercise.checks if not hasattr(check, "on_stage")]
     for each in earlier:
-        lasting = (check for check in each.checks if not hasattr(check, "on_stage"))
-        examples += [(f"As in {each.id}: {label_of(check)}", check, part) for check in lasting]
+        examples += [(label, check, part) for label, check in _lasting(each)]
     return examples + [(label_of(check), check, "") for check in exercise.checks if hasattr(check, "on_stage")]
+
+
+def _replaced_by(exercise: Exercise) -> list[Exercise]:
+    return [each for each in EXERCISES.values() if each.keeps == exercise.keeps and each.id < exercise.id]
+
+
+def _lasting(earlier: Exercise) -> list[tuple[str, Check]]:
+    """Return the checks of an exercise that are made of what replaces its answer, too, each with its name there."""
+    lasting = (check for check in earlier.checks if not hasattr(check, "on_stage"))
+    return [(f"As in {earlier.id}: {label_of(check)}", check) for check in lasting]
+
+
+def names_of_checks(exercise: Exercise) -> set[str]:
+    """Return all that a report on an exercise can name."""
+    earlier = {label for each in _replaced_by(exercise) for label, _ in _lasting(each)}
+    return {CAN_BE_CHECKED, SQL_RUNS, *map(label_of, exercise.checks), *earlier}
 
 
 def _must_be_the_answers(error: BaseException | None, sandbox: Sandbox) -> None:

@@ -23,6 +23,7 @@ class Exercise:
         hints: from a nudge to nearly the answer.
         given: the files of eventstore/schema that stand before the answer.
         fast_track: whether it belongs to the hour of the talk.
+        hunt: the suspects, where the answer has to convict one.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Exercise:
     hints: tuple[str, ...]
     given: tuple[str, ...] = ()
     fast_track: bool = False
+    hunt: Any = None
 
     @property
     def is_sql(self) -> bool:

@@ -106,7 +106,10 @@ def _undisturbed(stage: Stage, scene: Scene, modes: Iterable[Mode]) -> None:
     for mode in modes:
         seen, half = _looked_at(stage, "answer", scene, mode)
         right, also_half = _looked_at(stage, "reference", scene, mode)
-        _must_be(seen, [right], scene, _HOW[mode])
+        alike = [right]
+        if mode == "manual":  # who commits could as well leave that to the caller, or have nothing to commit
+            alike += [replace(right, left=left) for left in ((), (IDLE,))]
+        _must_be(seen, alike, scene, _HOW[mode])
         if half and not also_half:
             _tell(scene, half, scene.advice.left)
 

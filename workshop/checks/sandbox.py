@@ -25,6 +25,10 @@ Task = str | Callable[[psycopg.Connection], Any]
 SomeLog = TypeVar("SomeLog", bound=Log)
 
 STATEMENT_TIMEOUT = "5s"  # a statement of an answer takes milliseconds
+_ENDED = (
+    "Your function was called inside a transaction of its caller's, and ended that: a COMMIT, or ROLLBACK, is about "
+    "all of it. `with connection.transaction():` is a transaction where there is none, and else a part of the caller's."
+)
 
 
 class AnswerDoesNotRun(Exception):
@@ -163,7 +167,9 @@ class Sandbox:
             try:
                 check(self)
             finally:
-                self._check = None
+                is_inside, self._check = self._check is None, None
+                if is_inside and self.database.connection.info.transaction_status == TransactionStatus.IDLE:
+                    raise AssertionError(_ENDED)  # whatever else it led to
 
     def _prepared(self) -> Database:
         name = f"check_{uuid4().hex[:16]}"
@@ -210,13 +216,13 @@ class Sandbox:
         self._database.close_others()
         self.execute(self.clear_script())
 
-    def clear_script(self) -> str:
-        """Return the SQL that does so, as one script; tables that were made since are not in it.
+    def clear_script(self, anew: bool = False) -> str:
+        """Return the SQL that does so, as one script; tables that were made since are in it only if it is made anew.
 
         Triggers that keep events from being deleted are told to let this one pass. To disable them, and to enable them
         again, would have every function planned anew.
         """
-        if not self._clear:
+        if anew or not self._clear:
             tables = self.execute(
                 "SELECT quote_ident(relname),"
                 " (SELECT string_agg(pg_get_serial_sequence(quote_ident(relname), attname), ' ') FROM pg_attribute"

@@ -247,12 +247,20 @@ def _adds_to(statement: Statement, name: str) -> bool:
     node = statement.node
     touched: list[ast.expr] = list(getattr(node, "decorator_list", []))
     if isinstance(node, ast.Assign):
-        touched = [target for target in node.targets if not isinstance(target, ast.Name)]
+        targets = [part for each in node.targets for part in getattr(each, "elts", [each])]
+        touched = [target for target in targets if not isinstance(target, ast.Name)]
     elif isinstance(node, ast.AugAssign):
         return isinstance(node.target, ast.Name) and node.target.id == name
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         touched = [node.value.func] if isinstance(node.value.func, ast.Attribute) else []
-    return any(isinstance(part, ast.Name) and part.id == name for each in touched for part in ast.walk(each))
+    return any(isinstance(whole, ast.Name) and whole.id == name for whole in map(_begins_with, touched))
+
+
+def _begins_with(part: ast.expr) -> ast.expr:
+    """Return what an expression begins with: `given` in given(opened).when(command).then, whatever it passes on."""
+    while isinstance(part, (ast.Attribute, ast.Call, ast.Subscript)):
+        part = part.func if isinstance(part, ast.Call) else part.value
+    return part
 
 
 def _brought_by(name: str, namespace: dict[str, Any]) -> Statement:

@@ -95,7 +95,7 @@ class Tables:
         rows = database.execute(
             "SELECT relname, quote_ident(relname),"
             " coalesce(array_agg(attname) FILTER (WHERE atttypid = 'timestamptz'::regtype), '{}'),"
-            " coalesce(array_agg(attname) FILTER (WHERE attidentity <> ''), '{}')"
+            " coalesce(array_agg(attname) FILTER (WHERE attidentity <> ''), '{}'), array_agg(attname)"
             " FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0"
             " WHERE relkind = 'r' AND relnamespace = to_regnamespace(quote_ident(%s)) GROUP BY 1 ORDER BY 1",
             (database.schema,),
@@ -103,12 +103,13 @@ class Tables:
         self.names = [row[1] for row in rows]
         self.sequences = [
             name
-            for table, quoted, _, columns in rows
+            for table, quoted, _, columns, _ in rows
             for column in columns
             for (name,) in database.execute("SELECT pg_get_serial_sequence(%s, %s)", (quoted, column))
         ]
         self._moments = {row[0]: row[2] for row in rows}
-        self._positions = {row[0]: row[3] for row in rows}
+        drawn = {column for row in rows for column in row[3]}  # events take theirs along into the archive
+        self._positions = {row[0]: drawn.intersection(row[4]) if "stream_id" in row[4] else row[3] for row in rows}
         self._told: dict[tuple[str, str], list[str]] = {}  # the same is seen again and again
         # Changes whenever a row is inserted, updated or deleted, and is read much faster than the rows.
         counts = (f"(SELECT format('%s %s', count(*), max(xmin::text::bigint)) FROM {name})" for name in self.names)
@@ -222,7 +223,7 @@ class Stage:
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
         shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
-        self._clear = sandbox.clear_script() if shared else ""
+        self._clear = sandbox.clear_script(anew=setup is not None) if shared else ""
         self.connection = self._new_caller()
         # Who arranges, and who comes in between, does so by the reference's functions.
         self.somebody = database.connect(lock_timeout="1ms", search_path=reference)

@@ -23,19 +23,24 @@ class Suspect:
     missing: str = ""
 
 
+def judged(sandbox: Sandbox, make: Callable[[Sandbox], Any]) -> tuple[Any, Any, Exception | None]:
+    """Run the learner's test in an empty sandbox; return what it was called with, what it returned, what it raised."""
+    sandbox.clear()
+    made = make(sandbox)
+    try:
+        return made, sandbox.answer(made), None
+    except Exception as error:
+        return made, None, error
+
+
 def tried(sandbox: Sandbox, suspect: Suspect) -> tuple[Any, Exception | None]:
     """Run the learner's test on a suspect; return what it was called with, and what it raised."""
-    sandbox.clear()
-    made = suspect.make(sandbox)
-    try:
-        returned = sandbox.answer(made)
-    except Exception as error:
-        return made, error
+    made, returned, error = judged(sandbox, suspect.make)
     assert returned is None, (
         f"Your test returned {returned!r}, and nobody looks at that. A test fails by an AssertionError: "
         'assert condition, "what happened".'
     )
-    return made, None
+    return made, error
 
 
 def convicts(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
@@ -38,8 +39,7 @@ def words(value: Any) -> str:
         case type():
             return value.__name__
         case Mapping():
-            inside = sorted(f"{words(key)}: {words(item)}" for key, item in value.items())
-            return f"{{{', '.join(inside)}}}"
+            return f"{{{', '.join(sorted(f'{words(key)}: {words(item)}' for key, item in value.items()))}}}"
         case set() | frozenset():
             return f"{{{', '.join(sorted(map(words, value)))}}}" if value else "set()"
         case list():
@@ -98,7 +98,8 @@ def masked(text: str) -> str:
 class Naming:
     """What differs from one call to the next, made alike: the ids and the moments that nobody gave.
 
-    A new id is known by being equal to another one or not; a moment that is newer than the play, by its order.
+    A new id is known by being equal to another one or not; a moment that is newer than the play, by its order: in the
+    rows of a stream by that in its stream, for of two streams either may come first.
 
     Args:
         given: whatever was given: ids that occur in it are no new ones.
@@ -112,8 +113,16 @@ class Naming:
     def apply(self, texts: Sequence[str]) -> list[str]:
         """Return texts with new ids and new moments numbered, the same numbers for all of them."""
         ids: dict[str, str] = {}
-        moments = sorted({found for text in texts for found in _MOMENT.findall(text) if found >= self._since})
-        numbers = {moment: f"moment {number} of now" for number, moment in enumerate(moments, 1)}
+        moments: dict[str, set[str]] = defaultdict(set)
+        streams = [match[1] if (match := _STREAM.match(text)) else "" for text in texts]
+        for stream, text in zip(streams, texts, strict=True):
+            for name in {stream, ""}:
+                moments[name].update(found for found in _MOMENT.findall(text) if found >= self._since)
+        numbers = {
+            (name, moment): f"moment {number} of now"
+            for name, found in moments.items()
+            for number, moment in enumerate(sorted(found), 1)
+        }
 
         def id_of(match: re.Match) -> str:
             if match[0] in self._known:
@@ -121,9 +130,13 @@ class Naming:
             return ids.setdefault(match[0], f"new id {len(ids) + 1}")
 
         named = [_UUID.sub(id_of, text) for text in texts]
-        return [_MOMENT.sub(lambda match: numbers.get(match[0], match[0]), text) for text in named]
+        return [
+            _MOMENT.sub(lambda match, stream=stream: numbers.get((stream, match[0]), match[0]), text)  # type: ignore[misc]
+            for stream, text in zip(streams, named, strict=True)
+        ]
 
 
+_STREAM = re.compile(r"(?:stream_)?id ([^,]*),")  # what a row of a stream begins with
 _MOMENT = re.compile(r"\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? UTC")
 
 

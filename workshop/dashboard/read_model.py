@@ -17,9 +17,8 @@ import psycopg
 from eventstore import RecordedEvent
 
 from ..attempts.events import AnswerShared, ExerciseFailed, ExercisePassed, OutcomePredicted
-from ..checks.checking import CAN_BE_CHECKED, SQL_RUNS
+from ..checks.checking import names_of_checks
 from ..checks.course import EXERCISES
-from ..checks.exercise import label_of
 from ..server.rooms import learner_of
 from .questions import questions
 
@@ -28,7 +27,7 @@ MOMENT = timedelta(minutes=10)  # what "of the moment" means
 # course has a break as long as that.
 PAUSE = timedelta(hours=2)
 NO_CHECK = "a check that this kit does not have"
-CHECKS = {exercise.id: {CAN_BE_CHECKED, SQL_RUNS, *map(label_of, exercise.checks)} for exercise in EXERCISES.values()}
+CHECKS = {exercise.id: names_of_checks(exercise) for exercise in EXERCISES.values()}
 
 
 @dataclass

@@ -7,7 +7,6 @@ In a notebook, `from workshop.my_store.conformance import conformance` and then 
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from ..errors import WorkshopError
 from ..files import CHECKOUT
 from ..interrupts import Interrupted
 from ..server.database import Database, server_url
-from .guarantees import GUARANTEES, MISSING_LINES, REQUIREMENTS, Guarantee, Requirement
+from .guarantees import ADDITIONS, GUARANTEES, REQUIREMENTS, Guarantee, Requirement
 from .parts import Part, Parts
 from .store import open_store
 
@@ -236,18 +235,18 @@ def _guarantee(guarantee: Guarantee, tests: list[dict[str, Any]], parts: Parts |
 def _where_to_look(guarantee: Guarantee, parts: Parts) -> list[str]:
     """Return what a learner can do about a guarantee that is missed."""
     yours = {part.file: part for part in parts.listed if part.yours}
-    texts = "\n".join((kept.folder() / file).read_text(encoding="utf-8") for file in yours)
     advice = [
-        each.advice
-        for each in MISSING_LINES
-        if guarantee.key in each.guarantees and each.file in yours and not re.search(each.pattern, texts)
+        f"{each.without} Exercise {each.exercise} adds that."
+        for each in ADDITIONS
+        if guarantee.key in each.guarantees and (part := yours.get(EXERCISES[each.exercise].keeps))
+        if part.exercise < each.exercise
     ]
     if not advice:
         files = dict.fromkeys(EXERCISES[number].keeps for number in guarantee.exercises)
         look = ", ".join(str(yours[file]) for file in files if file in yours)
         advice = [f"Look at {look}." if look else "No part of yours is known to bear on it."]
         advice.append(f"Notebook {guarantee.notebook} explains it.")
-    return [line for each in advice for line in each.splitlines()]
+    return advice
 
 
 def _requirement(requirement: Requirement, rows: dict[str, Row], g1: list[dict[str, Any]]) -> Row:

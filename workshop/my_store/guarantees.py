@@ -38,17 +38,17 @@ GUARANTEES = (
     Guarantee("G7", "Facts stay: the database refuses to change or remove an event",
               "test_g7_facts_stay.py", ("01.3",), "01"),
     Guarantee("G8", "Nothing skipped: whoever reads the log from a checkpoint sees every event once",
-              "test_g8_nothing_skipped.py", ("02.4", "08.2"), "08"),
+              "test_g8_nothing_skipped.py", ("08.2", "08.5"), "08"),
     Guarantee("G9", "Strong read models: they change with their events, in one transaction",
               "test_g9_strong_read_models.py", ("06.3", "06.4"), "06"),
     Guarantee("G10", "Exactly-once effect: a read model that follows the log counts each event once",
-              "test_g10_exactly_once_effect.py", ("02.4", "08.2", "08.3"), "08"),
+              "test_g10_exactly_once_effect.py", ("08.2", "08.3", "08.5"), "08"),
     Guarantee("G11", "Push: a subscriber hears of a new event without asking for it",
-              "test_g11_push.py", ("02.4", "08.3"), "08"),
+              "test_g11_push.py", ("08.3", "08.4", "08.5"), "08"),
     Guarantee("G12", "Bad input gets a clear error, and nothing is stored",
               "test_g12_bad_input.py", ("01.1", "01.2", "02.6"), "02"),
     Guarantee("Archiving", "Archiving: a stream that has ended leaves the hot table, and nothing is lost",
-              "test_archiving.py", ("02.4", "06.4", "09.1"), "09"),
+              "test_archiving.py", ("09.1", "09.3", "09.4"), "09"),
 )  # fmt: skip
 
 
@@ -88,76 +88,35 @@ REQUIREMENTS = (
 
 
 @dataclass(frozen=True)
-class MissingLine:
-    """What the answer to an exercise does not say yet, for it is a later notebook that explains it.
+class Addition:
+    """What a later notebook adds to an answer that is a part of the store already.
 
     Attributes:
+        exercise: the exercise that adds it.
         guarantees: what is missed without it.
-        file: the learner's file that lacks it.
-        pattern: what the learner's files say if it is there, a regular expression.
-        advice: what goes wrong without it, and what to do; lines of code are indented.
+        without: what goes wrong without it.
     """
 
+    exercise: str
     guarantees: tuple[str, ...]
-    file: str
-    pattern: str
-    advice: str
+    without: str
 
 
-# A copy that runs after it, because the experiments of notebook 02 run the first one without what later ones add.
-_IN_A_COPY = (
-    "Copy schema/40_append_to_stream.sql as schema/41_append_to_stream.sql, unless it is there: that runs later, and "
-    "takes the first one's place. "
-)
-MISSING_LINES = (
-    MissingLine(
-        ("G8", "G10"),
-        "schema/40_append_to_stream.sql",
-        r"announce_append\(",
+ADDITIONS = (
+    Addition(
+        "08.5",
+        ("G8", "G10", "G11"),
         "Your append_to_stream does not announce its positions, so a reader of the log passes by an append that is "
-        f"still open. {_IN_A_COPY}Add there, before the RETURN QUERY that inserts the events:\n"
-        "    PERFORM announce_append();\n"
-        "Notebook 08 explains it.",
+        "still open; and it wakes nobody, while subscribers sleep until they are notified.",
     ),
-    MissingLine(
-        ("G8",),
-        "schema/70_settled_position.sql",
-        r"transaction_isolation",
-        "Your settled_position lets a transaction that sees only the past read the log, and that one skips events. "
-        "Begin it as eventstore/schema/70_settled_position.sql begins, with its refusals:\n"
-        "    IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN\n"
-        "Notebook 08 explains it.",
-    ),
-    MissingLine(
-        ("G10", "G11"),
-        "schema/40_append_to_stream.sql",
-        r"notify_subscribers\(",
-        "Your append_to_stream wakes nobody, and subscribers sleep until they are notified. "
-        f"{_IN_A_COPY}Add there, at the end, behind the RETURN QUERY that inserts the events:\n"
-        "    PERFORM notify_subscribers();\n"
-        "Notebook 08 explains it.",
-    ),
-    MissingLine(
+    Addition(
+        "09.3",
         ("Archiving",),
-        "schema/40_append_to_stream.sql",
-        r"archived_at INTO",
-        "Your append_to_stream does not look whether the stream is archived, and begins a second history of it. "
-        f"{_IN_A_COPY}Declare there `archived timestamptz;`, end the lock with the first of these lines, and go on "
-        "with the others:\n"
-        "    RETURNING s.version - added, s.archived_at INTO actual, archived;\n"
-        "    IF archived IS NOT NULL THEN\n"
-        "        RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived\n"
-        "            USING ERRCODE = 'ES003';\n"
-        "    END IF;\n"
-        "Notebook 09 explains it.",
+        "Your append_to_stream does not look whether the stream is archived, and begins a second history of it.",
     ),
-    MissingLine(
+    Addition(
+        "09.4",
         ("Archiving",),
-        "projections.py",
-        r"(?i)\bFROM\s+log\b",
-        "Your rebuild_read_model reads the table events, and archived events are no longer there. Read the log in "
-        "projections.py, which is both:\n"
-        "    FROM log WHERE type = ANY (%s) ORDER BY position\n"
-        "Notebook 09 explains it.",
+        "Your rebuild_read_model reads the table events, and archived events are no longer there.",
     ),
 )

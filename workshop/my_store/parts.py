@@ -16,8 +16,10 @@ from ..checks.course import EXERCISES
 from ..checks.exercise import Exercise
 from ..checks.given import reference_sql, whole_schema
 from ..errors import WorkshopError
+from .guarantees import ADDITIONS
 
-# The functions that stand in for the reference's: what a learner calls them, and the reference's own name.
+# The functions that stand in for the reference's: what a learner calls them, and the reference's own name. `follow` is
+# called by the tests alone: the reference's subscription has it in its worker.
 FUNCTIONS = {
     "02.6": ("append", "EventStore.append"),
     "04.2": ("handle", "handle"),
@@ -26,6 +28,7 @@ FUNCTIONS = {
     "06.4": ("rebuild_read_model", "rebuild"),
     "07.3": ("aggregate_with_snapshots", "aggregate_with_snapshots"),
     "08.3": ("handle_next", "handle_next"),
+    "08.4": ("follow", "follow"),
 }
 
 
@@ -36,7 +39,7 @@ class Part:
     Attributes:
         file: where it is, or would be, in my_eventstore/.
         function: the function's name, "" for SQL.
-        exercise: the last exercise about it, "" where no exercise asks for it.
+        exercise: the exercise that it answers, or that asks for it; "" where none does.
         yours: whether it is the learner's.
         tested: whether the conformance tests run it; an answer that no part of a store is has its own check alone.
     """
@@ -76,7 +79,7 @@ class Parts:
                 self.own_scripts.add(path.name)
         self.scripts = dict(sorted(self.scripts.items()))
         self.listed = [
-            Part(f"schema/{name}", "", asked_for[name].id if name in asked_for else "", name in self.own_scripts)
+            Part(f"schema/{name}", "", self._exercise(f"schema/{name}", asked_for.get(name)), name in self.own_scripts)
             for name in self.scripts
         ]
         self.functions: dict[str, Callable] = {}
@@ -85,11 +88,19 @@ class Parts:
             path = folder / exercise.keeps
             if path.is_file() and _is_finished(path, exercise):
                 self.functions[name] = _load(path, name)
-            self.listed.append(Part(exercise.keeps, name, exercise_id, name in self.functions))
+            self.listed.append(
+                Part(exercise.keeps, name, self._exercise(exercise.keeps, exercise), name in self.functions)
+            )
         tested = {part.file for part in self.listed}
         for exercise in EXERCISES.values():
             if exercise.keeps not in tested and kept.exercise_of(folder / exercise.keeps) == exercise.id:
                 self.listed.append(Part(exercise.keeps, "", exercise.id, yours=True, tested=False))
+
+    def _exercise(self, file: str, asked_for: Exercise | None) -> str:
+        """Return which exercise a part answers, where that is the one that asks for it, or one that adds to it."""
+        if asked_for is None:
+            return ""
+        return max(asked_for.id, kept.exercise_of(kept.folder() / file) or "")
 
     def function(self, name: str) -> Callable:
         """Return a function of eventstore, or the learner's in its place."""
@@ -98,8 +109,13 @@ class Parts:
 
 
 def _last_about(folder: str) -> list[Exercise]:
-    """Return the exercises whose answer is kept in a folder: of several that keep one file, the last."""
-    return list({each.keeps: each for each in EXERCISES.values() if each.keeps.startswith(folder)}.values())
+    """Return the exercises whose answer is kept in a folder: of several that keep one file, the last.
+
+    Those that only add to a part that is whole are not asked for: it counts without them, and misses what they add.
+    """
+    additions = {each.exercise for each in ADDITIONS}
+    asked_for = (each for each in EXERCISES.values() if each.keeps.startswith(folder) and each.id not in additions)
+    return list({each.keeps: each for each in asked_for}.values())
 
 
 def _is_finished(path: Path, exercise: Exercise | None) -> bool:

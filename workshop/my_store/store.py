@@ -115,7 +115,7 @@ class YourStore(EventStore):
                 raise WrongExpectedVersion(error.stream_id, expected_version, error.actual) from None
         # This look is ours, not a statement of the learner's append: it is made past the connection's own cursors.
         look = psycopg.Cursor(self.connection, row_factory=tuple_row)
-        row = look.execute("SELECT position FROM log WHERE (stream_id, version) = (%s, %s)", (stream_id, version))
+        row = look.execute("SELECT position FROM events WHERE (stream_id, version) = (%s, %s)", (stream_id, version))
         return Appended(version, *(row.fetchone() or (None,)))
 
     def _wall_is_whole(self) -> bool:

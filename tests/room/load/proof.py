@@ -46,7 +46,7 @@ def _nothing_missing_nothing_made_up(learner: Learner, stored: list[Attempt], ex
 
 
 def _kept_on_disk(learner: Learner) -> None:
-    folder = learner.checkout / "my_course" / "my_eventstore"
+    folder = learner.checkout / "my_eventstore"
     right = {step.exercise.keeps: step for step in learner.script if step.failed_check is None}  # the last one stays
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == set(right), f"{learner.seat.role} kept {files}"

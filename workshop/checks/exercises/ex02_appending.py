@@ -812,6 +812,9 @@ def _appends(*batches: tuple[Any, ...]) -> tuple[tuple[str], ...]:
 
 _TWELVE = [event(f"E{number}", n=number) for number in range(1, 13)]
 _METADATA: tuple[Any, ...] = ({"user": "alice"}, [], None, {"n": [1.50]})
+_CHANGES: tuple[dict[str, Any], ...] = (
+    {"type": "E2"}, {"data": {"n": 4}}, {"data": {}}, {"data": {"n": 3.0}}, {"id": None}
+)  # fmt: skip
 _ODD: tuple[Any, ...] = (
     [{"type": "X"}],
     [{"type": "X", "data": [1, "2"]}],
@@ -982,7 +985,7 @@ _REPEATED = "".join(
         stream_id,
         *({"type": f"E{version}", "data": {"n": version}} for version in range(1, length + 1)),
         row=True,
-        position=lambda version, start=start: start + 2 * version,
+        position=lambda version, start=start: start + 2 * version,  # type: ignore[misc]
     )
     for stream_id, length, start in (("account-1", 5, 100), ("account-2", 12, 10))
 )
@@ -1010,10 +1013,7 @@ RETRIES = (
             ("account-1", 4, _known(5, 0)),
             ("account-1", 1, _known(2, 3, upper=True)),
             ("account-1", 1, _known(2, 3), {"user": "alice"}),
-            *(
-                ("account-1", 1, _known(2, 3, **changes))
-                for changes in ({"type": "E2"}, {"data": {"n": 4}}, {"data": {}}, {"data": {"n": 3.0}}, {"id": None})
-            ),
+            *(("account-1", 1, _known(2, 3, **changes)) for changes in _CHANGES),
             ("account-1", 1, _known(2, 3, data={"n": 3, "of": "more"})),
             ("account-1", 1, [event("E2"), event("E3")]),
             ("account-1", 1, _known(0)),

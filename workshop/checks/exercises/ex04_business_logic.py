@@ -29,6 +29,7 @@ from ...bank.given_when_then import Given
 from ..arranged import append, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
 from ..sandbox import Sandbox
 from ..scene import Advice, Call, Cases, Scene, Somebody
@@ -782,6 +783,26 @@ a_wrong_payment_is_told, all_of_it_may_go, an_overdraft_is_told, an_account_must
 )
 
 
+# 04.4 the hunt
+
+HUNT = Hunt(
+    kind="bank",
+    promises=5,
+    made_of=("04.1",),
+    build=lambda database, decide: Given(Decider(BankAccount(), decide, evolve)),
+    slips=(
+        Slip(1, "it opens again what was closed.", "04.1", {'account.status != "unknown"': 'account.status == "open"'}),
+        Slip(1, "it opens an account twice.", "04.1", {'account.status != "unknown"': 'account.status == "closed"'}),
+        Slip(2, "it forgets that an account was closed.", "04.1", {'account.status != "open"': 'account.status == "unknown"'}),
+        Slip(2, "it works on accounts that nobody opened.", "04.1", {'account.status != "open"': 'account.status == "closed"'}),
+        Slip(3, "it takes a deposit of 0.", "04.1", {"command.amount <= 0": "command.amount < 0"}),
+        Slip(3, "it looks at the amounts of withdrawals alone.", "04.1", {"RecordDeposit() | WithdrawCash() if": "WithdrawCash() if"}),
+        Slip(4, "it counts whole coins.", "04.1", {"command.amount > account.balance": "int(command.amount) > account.balance"}),
+        Slip(5, "it closes an account that is nearly empty.", "04.1", {"account.balance != 0": "int(account.balance) != 0"}),
+    ),
+)  # fmt: skip
+
+
 EXERCISES = (
     Exercise(
         id="04.1",
@@ -888,6 +909,26 @@ EXERCISES = (
             "given(opened, paid_in).when(withdraw(100)).then(withdrawn(100))\n"
             "given(opened, paid_in, withdrawn(30)).when(withdraw(71)).then_refused()\n```\n\n"
             "An account that is closed and still holds money has the history `opened, paid_in, closed`.",
+        ),
+    ),
+    Exercise(
+        id="04.4",
+        title="Hunt: a bank with one fault",
+        minutes=4,
+        difficulty="medium",
+        keeps="test_suspicious_bank.py",
+        checks=checks_of(HUNT),
+        hunt=HUNT,
+        hints=(
+            "Go through the five rules. For each, write a scenario that a right bank holds, and run it in a cell of its own "
+            "on your bank, `given = suspect(\"04.4\")`. Where one fails, you have the rule.",
+            "If all of them hold, you stayed in the middle. Go to the edge of each rule: an amount of 0, a cent, an account "
+            "that was closed, and one that never was.",
+            "An account that was closed has the history `opened, AccountClosed(\"account-1\")`; one with a cent in it, "
+            "`opened, paid_in(\"0.01\")`. What may be done to them?",
+            "For rule 4, say:\n\n```python\n"
+            'given(opened, paid_in(100)).when(WithdrawCash(Decimal("100.50"), "cashier-7")).then_refused()\n'
+            "return 4\n```\n\nYours may break another one.",
         ),
     ),
 )

@@ -1,9 +1,10 @@
 """The exercises of notebook 07: start from a snapshot, keep one now and then, and never read one of another shape."""
 
 import builtins
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
-from datetime import timedelta, timezone
+from datetime import date, timedelta, timezone
 from decimal import Decimal
 from functools import wraps
 from typing import Any
@@ -62,12 +63,18 @@ def keep(sandbox: Sandbox, version: int, state: object = None, *, stream_id: str
 
 def read(sandbox: Sandbox, **how: Any) -> tuple[Any, Any]:
     """Call the answer for account-1, and return the state and the version."""
-    as_a_dict = (
-        "A dict was folded ({error}): the snapshot is JSON, and msgspec.json.decode(text, type=type(initial)) makes a "
-        "BankAccount of it."
-    )
-    with tell({AttributeError: as_a_dict}):
-        returned = sandbox.answer(sandbox.store(), "account-1", BankAccount(), evolve, **how)
+    made = "msgspec.json.decode(text, type=type(initial)) makes a BankAccount of it, and its money a Decimal."
+    try:
+        with tell({AttributeError: f"A dict was folded ({{error}}): the snapshot is JSON, and {made}"}):
+            returned = sandbox.answer(sandbox.store(), "account-1", BankAccount(), evolve, **how)
+    except TypeError as error:
+        if "bytes-like" in str(error):
+            raise AssertionError(
+                f"psycopg makes a dictionary of JSON, and msgspec wants the text ({error}): SELECT version, state::text ..."
+            ) from None
+        if "'str'" not in str(error) and "to str" not in str(error):
+            raise
+        raise AssertionError(f"In JSON money is a text, and it stayed one ({error}): {made}") from None
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"The function should return two things, the state and its version. It returned {returned!r}."
     )
@@ -191,11 +198,27 @@ def a_moment_is_not_read_from_the_future(sandbox: Sandbox) -> None:
     state, version = read(sandbox, until=moment(3))
     assert version != 5, (
         f"{story} Your function returned version 5, with money in it that was paid in later. "
-        "Compare the snapshot's recorded_at with `until`."
+        "Compare the snapshot's recorded_at with `until`; and where there is an OR, AND binds before it: put brackets around."
     )
     assert version != 6, f"{story} Your function returned version 6: the tail ends at that moment, too."
     must_be((state, version), 3, story)
     must_be(read(sandbox, until=moment(0)), 0, "You were asked for a moment before the first event.")
+
+
+def an_older_one_fits(sandbox: Sandbox) -> None:
+    """Where the newest does not fit, an older one does"""
+    fill(sandbox, 6, forgotten=2)
+    for version in (2, 5):
+        keep(sandbox, version)
+    for how in ({"to_version": 3}, {"until": moment(3)}):
+        from_the_beginning = (
+            f"You were asked for version 3, by {next(iter(how))}, and there are snapshots at the versions 2 and 5. The newest does "
+            "not fit, the older one does, and your function read from the beginning all the same: of those that fit, take the "
+            "newest."
+        )
+        with tell({UnknownEventType: from_the_beginning}):
+            found = read(sandbox, **how)
+        must_be(found, 3, "There are snapshots at the versions 2 and 5.")
 
 
 def its_own_version_and_moment_fit(sandbox: Sandbox) -> None:
@@ -210,6 +233,94 @@ def its_own_version_and_moment_fit(sandbox: Sandbox) -> None:
         with tell({UnknownEventType: passed_over}):
             found = read(sandbox, **how)
         must_be(found, 2, "There is a snapshot of just the version that was asked for.")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Another state that the same stream is folded into."""
+
+    lines: int = 0
+
+
+def _write(statement: Statement, event: object) -> Statement:
+    return Statement(statement.lines + 1)
+
+
+def _snapshot(version: int, state: object, stream_id: str = "account-1", shape: str = "v1") -> str:
+    """Return the SQL that keeps a snapshot, unless it is there: what another reader would do."""
+    text = msgspec.json.encode(state).decode()
+    return (
+        "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state) VALUES"
+        f" ('{stream_id}', '{type(state).__name__}', '{shape}', {version}, '{moment(version)}', '{text}')"
+        " ON CONFLICT DO NOTHING;\n"
+    )
+
+
+def _aggregates(name: str) -> Call:
+    def run(aggregate: Callable, stage: Any, initial: object, how: dict[str, Any]) -> Any:
+        step = stage.place(evolve if isinstance(initial, BankAccount) else _write)
+        return aggregate(stage.store(), "account-1", initial, step, **how)
+
+    return Call(f"{name}(store, 'account-1', {{}})", run)
+
+
+_DEPOSITS = [opened(), *[deposited(10)] * 9]
+_BESIDE = _snapshot(9, BankAccount("account-2", "PLN", Decimal(999), "open"), "account-2")
+
+
+def _how(**how: Any) -> dict[str, Any]:
+    return how
+
+
+_ENDS = (
+    {},
+    *(_how(to_version=version) for version in (1, 3, 5, 7, 10, 12)),
+    *(_how(until=moment(version)) for version in (0, 3, 7, 10, 99)),
+    _how(to_version=9, until=moment(8)),
+    _how(to_version=4, until=moment(9)),
+    _how(until=moment(7) - timedelta(microseconds=1)),
+    _how(until=moment(7).astimezone(timezone(timedelta(hours=5, minutes=45)))),
+)
+
+
+def _given(ways: tuple[dict[str, Any], ...]) -> tuple[tuple, ...]:
+    return (*((BankAccount(), how) for how in ways), *((Statement(), how) for how in ways[::4]))
+
+
+def _situations(call: Call, given: tuple[tuple, ...], advice: Advice) -> tuple[Cases, ...]:
+    """Return the cases of a stream of ten events, without a snapshot, and with two of each state."""
+    some = "".join(_snapshot(version, state(version)) for version in (7, 3) for state in (account, Statement))
+    return tuple(
+        Cases(
+            call=call,
+            story=f"account-1 holds ten events, and has {where}",
+            before=put("account-1", *_DEPOSITS, row=True) + _BESIDE + kept,
+            given=given,
+            advice=advice,
+        )
+        for where, kept in (("no snapshot", ""), ("snapshots at the versions 3 and 7", some))
+    )
+
+
+FROM_SNAPSHOT = _aggregates("aggregate_from_snapshot")
+OF_THE_TAIL = Advice(
+    "Of the snapshots of this stream and of this class, type(initial), the newest that fits, and the tail after it, both up to the "
+    "ends that were asked for. What is returned is the fold of one reading, and the version of its last event.",
+    "It only reads.",
+    "It only reads, and every error is the caller's to see.",
+)
+FROM_SNAPSHOTS = (
+    *_situations(FROM_SNAPSHOT, (*_given(_ENDS), (BankAccount("x", "EUR", Decimal(5), "open"), {})), OF_THE_TAIL),
+    Scene(
+        call=FROM_SNAPSHOT,
+        story="account-1 holds four events, and has a snapshot at version 1",
+        before=put("account-1", *_DEPOSITS[:4], row=True) + _snapshot(1, account(1)),
+        given=(BankAccount(), {}),
+        somebody=(Somebody("appended a deposit to account-1", append("account-1", deposited(5))),),
+        stranger=Somebody("appends to account-1", append("account-1", deposited(5))),
+        advice=OF_THE_TAIL,
+    ),
+)
 
 
 # 07.2 aggregate_with_snapshots
@@ -324,33 +435,7 @@ def two_readers_keep_the_same(sandbox: Sandbox) -> None:
     assert kept(sandbox) == [10], f"Two readers at once left snapshots at {kept(sandbox)}, there should be one, at 10."
 
 
-@dataclass(frozen=True)
-class Statement:
-    """Another state that the same stream is folded into."""
-
-    lines: int = 0
-
-
-def _write(statement: Statement, event: object) -> Statement:
-    return Statement(statement.lines + 1)
-
-
-def _snapshot(version: int, state: object, stream_id: str = "account-1", shape: str = "v1") -> str:
-    """Return the SQL that keeps a snapshot, unless it is there: what another reader would do."""
-    text = msgspec.json.encode(state).decode()
-    return (
-        "INSERT INTO snapshots (stream_id, state_type, shape, version, recorded_at, state) VALUES"
-        f" ('{stream_id}', '{type(state).__name__}', '{shape}', {version}, '{moment(version)}', '{text}')"
-        " ON CONFLICT DO NOTHING;\n"
-    )
-
-
-AGGREGATE = Call(
-    "aggregate_with_snapshots(store, 'account-1', {})",
-    lambda aggregate, stage, initial, how: aggregate(
-        stage.store(), "account-1", initial, stage.place(evolve if isinstance(initial, BankAccount) else _write), **how
-    ),
-)
+AGGREGATE = _aggregates("aggregate_with_snapshots")
 OF_SNAPSHOTS = Advice(
     "What is returned is the fold of one reading: the snapshot's state and its tail, and the version of its last event. A second "
     "question can get another answer, for somebody appends in between. And type(initial) says which class it is.",
@@ -359,46 +444,13 @@ OF_SNAPSHOTS = Advice(
     "The caller may be in a transaction, and one failed statement makes all of it fail: ON CONFLICT DO NOTHING raises nothing, "
     "and any other error is the caller's to see.",
 )
-_DEPOSITS = [opened(), *[deposited(10)] * 9]
-_BESIDE = _snapshot(9, BankAccount("account-2", "PLN", Decimal(999), "open"), "account-2")
-
-
-def _how(**how: Any) -> dict[str, Any]:
-    return how
-
-
 _WAYS = (
     *(_how(every=every) for every in (1, 2, 3, 4, 7, 9, 10, 11)),
-    *(_how(every=1, to_version=version) for version in (1, 3, 5, 7, 10, 12)),
-    *(_how(every=2, until=moment(version)) for version in (0, 3, 7, 10, 99)),
-    _how(every=1, to_version=9, until=moment(8)),
-    _how(every=1, to_version=4, until=moment(9)),
-    _how(every=1, until=moment(7) - timedelta(microseconds=1)),
-    _how(every=2, until=moment(7).astimezone(timezone(timedelta(hours=5, minutes=45)))),
+    *(_how(every=2 - number % 2, **ends) for number, ends in enumerate(_ENDS[1:])),
 )
 SNAPSHOTS = (
-    *(
-        Cases(
-            call=AGGREGATE,
-            story=f"account-1 holds ten events, and has {where}",
-            before=put("account-1", *_DEPOSITS, row=True) + _BESIDE + kept,
-            given=(
-                *((BankAccount(), how) for how in _WAYS),
-                *((Statement(), how) for how in _WAYS[::4]),
-                (BankAccount("x", "EUR", Decimal(5), "open"), {"every": 11}),
-            ),
-            advice=OF_SNAPSHOTS,
-        )
-        for where, kept in (
-            ("no snapshot", ""),
-            (
-                "snapshots at the versions 3 and 7",
-                _snapshot(7, account(7))
-                + _snapshot(3, account(3))
-                + _snapshot(3, Statement(3))
-                + _snapshot(7, Statement(7)),
-            ),
-        )
+    *_situations(
+        AGGREGATE, (*_given(_WAYS), (BankAccount("x", "EUR", Decimal(5), "open"), {"every": 11})), OF_SNAPSHOTS
     ),
     Cases(
         call=AGGREGATE,
@@ -425,10 +477,14 @@ SNAPSHOTS = (
 # 07.3 shape_of
 
 
+def _class(name: str, /, **fields: Any) -> type:
+    """Make a class, of these fields, as a program has it that was loaded anew."""
+    columns = [(column, kind, field(default=None)) for column, kind in fields.items()]
+    return make_dataclass(name, columns, frozen=True, namespace={"__module__": "bank"})
+
+
 def state_class(**fields: Any) -> type:
-    """Make a state's class, of these fields, as a program has it that was loaded anew."""
-    columns = [(name, kind, field(default=None)) for name, kind in fields.items()]
-    return make_dataclass("Account", columns, frozen=True, namespace={"__module__": "bank"})
+    return _class("Account", **fields)
 
 
 def account_class(**changes: Any) -> type:
@@ -436,8 +492,7 @@ def account_class(**changes: Any) -> type:
 
 
 def owner_class(**changes: Any) -> type:
-    columns = [(name, kind, field(default=None)) for name, kind in ({"name": str} | changes).items()]
-    return make_dataclass("Owner", columns, frozen=True, namespace={"__module__": "bank"})
+    return _class("Owner", **({"name": str} | changes))
 
 
 def a_shape_is_a_text(sandbox: Sandbox) -> None:
@@ -485,10 +540,16 @@ def a_nested_change_is_another_shape(sandbox: Sandbox) -> None:
 
 def a_revision_is_another_shape(sandbox: Sandbox) -> None:
     """Another revision is another shape"""
-    shapes = {sandbox.answer(account_class(), revision) for revision in (1, 2, 12)}
+    kind = account_class()
+    shapes = {sandbox.answer(kind, revision) for revision in (1, 2, 12)}
     assert len(shapes) == 3, (
         "The revisions 1, 2 and 12 of one class should be three shapes. "
         f"There are {len(shapes)}. The fields can stay as they are while `evolve` counts differently."
+    )
+    shapes = {sandbox.answer(kind, revision) for revision in range(200)}
+    assert len(shapes) == 200, (
+        f"200 revisions of one class should be 200 shapes, and there are {len(shapes)}: a fingerprint of so few characters is "
+        "soon that of another shape, too."
     )
 
 
@@ -510,6 +571,106 @@ def _hash_of_another_process(hash_here: Callable[[object], int]) -> Callable[[ob
     return lambda thing: hash_here(thing) ^ 0x5EED
 
 
+class Name(str):
+    """A name whose place in a set is another one in each process, as that of every text is."""
+
+    def __new__(cls, text: str, process: int) -> "Name":
+        name = super().__new__(cls, text)
+        name._hash = zlib.crc32(f"{process} {text}".encode())  # type: ignore[attr-defined]
+        return name
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined]
+
+
+def the_order_of_a_set_is_none(sandbox: Sandbox) -> None:
+    """The order of a set is not in it"""
+    names = ("account_id", "balance", "currency", "status", "limit", "owner", "opened_by", "lines")
+    try:
+        one, other = (
+            sandbox.answer(make_dataclass("Account", [(Name(name, process), str) for name in names])) for process in (1, 2)
+        )
+    except Exception:  # such names are no business of the answer's
+        return
+    assert one == other, (
+        "In another process the same class has another shape: a set of texts comes in another order in each. sorted(...), or "
+        "json.dumps(..., sort_keys=True), has one order."
+    )
+
+
+Change = Callable[[], tuple[tuple, tuple]]  # makes the arguments of shape_of, before and after
+
+
+def _inside(kind: Callable[[type], Any]) -> Change:
+    """Return the change of an Owner, of whom the state holds something."""
+    owners = owner_class(), owner_class(street=str)
+    return lambda: tuple((state_class(held=kind(owner)),) for owner in owners)  # type: ignore[return-value]
+
+
+def _kinds(before: Any, after: Any) -> Change:
+    return lambda: ((state_class(held=before),), (state_class(held=after),))
+
+
+def _revisions(before: int, after: int) -> Change:
+    return lambda: ((account_class(), before), (account_class(), after))
+
+
+# Two classes of one name, before and after a change of the program.
+CHANGES: dict[str, Change] = {
+    "a list of Owner, which has one field more": _inside(lambda owner: list[owner]),  # type: ignore[valid-type]
+    "an Owner or None, which has one field more": _inside(lambda owner: owner | None),
+    "a dict of Owner, which has one field more": _inside(lambda owner: dict[str, owner]),  # type: ignore[valid-type]
+    "a tuple of Owner, which has one field more": _inside(lambda owner: tuple[owner, ...]),  # type: ignore[valid-type]
+    "a dict of lists of Owner or None, which has one field more": _inside(lambda owner: dict[str, list[owner | None]]),  # type: ignore[valid-type]
+    "an Owner with a House, which has one field more": lambda: (
+        (account_class(owner=owner_class(house=_class("House", number=int))),),
+        (account_class(owner=owner_class(house=_class("House", number=int, street=str))),),
+    ),
+    "an Owner, whose name was renamed": lambda: (
+        (account_class(),),
+        (account_class(owner=_class("Owner", title=str)),),
+    ),
+    "an Owner, whose name was a text and is a number": lambda: (
+        (account_class(),),
+        (account_class(owner=owner_class(name=int)),),
+    ),
+    "a list of int was one of str": _kinds(list[str], list[int]),
+    "a Decimal or None was a Decimal": _kinds(Decimal, Decimal | None),
+    "a dict of Decimal was one of int": _kinds(dict[str, int], dict[str, Decimal]),
+    "a date was a text": _kinds(str, date),
+    "a bool was an int": _kinds(int, bool),
+    "two fields have changed their types with each other": lambda: (
+        (state_class(a=str, b=Decimal),),
+        (state_class(a=Decimal, b=str),),
+    ),
+    "nothing has changed": lambda: ((account_class(),), (account_class(), 1)),
+    "nothing has changed, with a list of Owner": lambda: (
+        (state_class(held=list[owner_class()]), 7),  # type: ignore[misc]
+        (state_class(held=list[owner_class()]), 7),  # type: ignore[misc]
+    ),
+    "revision 11 was 1": _revisions(1, 11),
+    "revision 100 was 10": _revisions(10, 100),
+}
+
+
+def _shapes(shape_of: Callable, _: object, change: str) -> str:
+    before, after = CHANGES[change]()
+    return "the same shape" if shape_of(*before) == shape_of(*after) else "another shape"
+
+
+SHAPES = (
+    Cases(
+        call=Call("shape_of(Account) before and after a change: {}", _shapes),
+        given=tuple((change,) for change in CHANGES),
+        in_database=False,
+        advice=Advice(
+            "Whatever stands inside a field counts, too: in a list, a dict or an optional one, and in the classes of nested ones. "
+            "msgspec.json.schema() looks into all of it."
+        ),
+    ),
+)
+
+
 EXERCISES = (
     Exercise(
         id="07.1",
@@ -527,7 +688,9 @@ EXERCISES = (
             other_snapshots_are_passed_over,
             the_past_is_not_read_from_the_future,
             a_moment_is_not_read_from_the_future,
+            an_older_one_fits,
             its_own_version_and_moment_fit,
+            *looks(*FROM_SNAPSHOTS),
         ),
         hints=(
             "Two steps. A SELECT of one row from `snapshots`, which may find none; then the loop of `aggregate_stream`, "
@@ -585,6 +748,8 @@ EXERCISES = (
             a_nested_change_is_another_shape,
             a_revision_is_another_shape,
             a_program_that_starts_again_has_the_same,
+            the_order_of_a_set_is_none,
+            *looks(*SHAPES),
         ),
         hints=(
             "You need a text that says all there is to say about the fields, and then a short fingerprint of it. Which of "

@@ -1,23 +1,31 @@
 """The exercises of notebook 08: reading the log without skipping, a checkpoint, and a bell."""
 
-import threading
+import re
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
-from eventstore import Log, LogPosition, RecordedEvent
+from eventstore import EventStore, Log, LogPosition, RecordedEvent
 
-from ...bank import CashierEmployed
-from ...bank.examples import deposited, employed
+from ...bank import CashierEmployed, DepositRecorded, event_types
+from ...bank.examples import deposited, employed, opened
+from ...server.database import Database
+from ..answers import reference_function
 from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
+from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
-from ..scene import Advice, Cases, SqlCall
+from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
+from ..watched import Watched
+from .ex02_appending import BATCHES
 
 # A position that this log would have announced: the lock stands for an append under way.
 ANNOUNCE = "SELECT pg_advisory_xact_lock_shared(('events'::regclass::oid::bigint << 48) | %s)"
@@ -218,6 +226,9 @@ def nothing_open(sandbox: Sandbox) -> None:
         "The log holds the positions 1, 2 and 3, and no append is under way: settled and drawn should both be 3. "
         f"settled is {found.settled}, drawn is {found.drawn}."
     )
+    assert sandbox.value(DRAWN) == 3, (
+        f"3 positions were drawn, and now they are {sandbox.value(DRAWN)}: looking has drawn one. nextval draws; last_value tells."
+    )
 
 
 def an_open_append_holds_back(sandbox: Sandbox) -> None:
@@ -232,6 +243,7 @@ def an_open_append_holds_back(sandbox: Sandbox) -> None:
         "Position 1 is committed, an open append has drawn 2 and 3, 4 is committed, and the append that drew 5 was rolled "
         "back."
     )
+    assert found != (5, 1), f"{story} settled should be 1 and drawn 5. They are the wrong way round."
     assert found.drawn == 5, (
         f"{story} drawn should be 5, and it is {found.drawn}. The sequence knows; the table shows only what is committed."
     )
@@ -318,26 +330,52 @@ def the_sequence_first(sandbox: Sandbox) -> None:
     assert found.settled == 1, (
         "Position 1 is committed. Right after your function had looked at pg_locks, an append began: it drew 2, and is "
         f"still open. settled should be 1, and it is {found.settled}: your function looked at the sequence after that, and "
-        "its reader would pass 2 by for ever. First see which positions there are, then which of them are open."
+        "its reader would pass 2 by for ever. First see which positions there are, then which of them are open, as two "
+        "statements: within one, PostgreSQL chooses the order."
     )
 
 
+def _settled(_: object, stage: Any, drawn: int, announced: tuple[int, ...]) -> Any:
+    """Call the answer where so many positions were drawn, and appends are under way that have announced these."""
+    is_called = str(drawn > 0).lower()
+    stage.connection.unwatched(
+        f"SELECT setval('events_position_seq', {max(drawn, 1)}, {is_called});"
+        + "".join(f"{ANNOUNCE % position};" for position in announced)
+    )
+    return stage.connection.execute("SELECT settled, drawn FROM settled_position()").fetchall()
+
+
+SETTLED = (
+    Cases(
+        call=Call("SELECT settled, drawn FROM settled_position(): so many were drawn, and appends under way announced: {}", _settled),
+        given=(
+            *((drawn, ()) for drawn in (0, 1, 2, 2**31, 2**32 + 7, 2**40)),
+            *((drawn, (drawn - 1, drawn - 1)) for drawn in (1, 9, 2**31, 2**32, 2**32 + 1, 2**40)),
+            *((2**40, (position, 2**33)) for position in (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**33 + 1)),
+            (12, (9, 10, 11, 2, 3)),
+            (5, (5,)),
+        ),
+        advice=Advice(
+            "A position is one number of 48 bits: the lower half of classid is its upper part, above 2^32, and objid the rest. "
+            "settled is the lowest of those that were announced. In a REPEATABLE READ transaction it refuses, as the given lines do."
+        ),
+    ),
+)
+
+
 # 08.3 handle_next
-
-Call = list[int]  # the positions of the events that the handler was given
-
 
 class Handled:
     """A handler that takes notes, in Python and in a table."""
 
     def __init__(self, sandbox: Sandbox):
-        self.calls: list[Call] = []
-        sandbox.execute("CREATE TABLE IF NOT EXISTS handled (position bigint)")
+        self.calls: list[list[int]] = []  # the positions of the events, call by call
+        sandbox.execute("CREATE TABLE IF NOT EXISTS noted (position bigint)")
 
     def __call__(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
         positions = [recorded.position for recorded in events]
         self.calls.append(positions)
-        connection.execute("INSERT INTO handled SELECT unnest(%s::bigint[])", (positions,))
+        connection.execute("INSERT INTO noted SELECT unnest(%s::bigint[])", (positions,))
 
 
 def a_reader(sandbox: Sandbox, *streams: str, checkpoint: int = 0) -> Handled:
@@ -391,14 +429,16 @@ def the_checkpoint_moves(sandbox: Sandbox) -> None:
 
 def no_more_than_size(sandbox: Sandbox) -> None:
     """No more than size at a time, and none is lost"""
-    handler = a_reader(sandbox, *["account-1"] * 5)
+    handler = a_reader(sandbox, "account-1", "account-1")
+    sandbox.execute("SELECT nextval('events_position_seq')")  # an append that came to nothing
+    store(sandbox, *["account-1"] * 3)
     returned = [handle_next(sandbox, handler, 2) for _ in range(3)]
-    assert handler.calls == [[1, 2], [3, 4], [5]], (
-        "The log holds five events, and handle_next was called three times with size 2. The handler should see [1, 2], "
-        f"[3, 4] and [5]. It saw {handler.calls}. Where the batch is full there may be more: the checkpoint is then the "
-        "position of its last event."
+    assert handler.calls == [[1, 2], [4, 5], [6]], (
+        "The log holds events at 1, 2, 4, 5 and 6, and a hole at 3. handle_next was called three times with size 2. The handler "
+        f"should see [1, 2], [4, 5] and [6]. It saw {handler.calls}. Where the batch is full there may be more: the checkpoint is "
+        "then the position of its last event, and not a number of events."
     )
-    assert returned == [2, 4, 5], f"The checkpoints after these calls are 2, 4 and 5. Yours were {returned}."
+    assert returned == [2, 5, 6], f"The checkpoints after these calls are 2, 5 and 6. Yours were {returned}."
 
 
 def nothing_new(sandbox: Sandbox) -> None:
@@ -506,7 +546,7 @@ def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
         f"The handler raised an error, and the checkpoint is {checkpoint(sandbox)}: these events will never be handled. "
         "The checkpoint moves after the handler, in the same transaction."
     )
-    written = sandbox.values("SELECT position FROM handled")
+    written = sandbox.values("SELECT position FROM noted")
     assert written == [], (
         f"The handler wrote about the events {written} and then raised an error. What it wrote is still there, and the "
         "checkpoint is 0: it will be written twice. Call the handler inside the transaction."
@@ -530,7 +570,7 @@ def both_or_none(sandbox: Sandbox) -> None:
             handle_next(sandbox, handler)
     finally:
         sandbox.execute("DROP FUNCTION crash CASCADE")
-    written = sandbox.values("SELECT position FROM handled")
+    written = sandbox.values("SELECT position FROM noted")
     assert written == [], (
         "The power went out when the checkpoint was about to move. It is where it was, 0, and what the handler wrote about "
         f"the events {written} is there: after the restart they are written a second time. One transaction, around both."
@@ -551,6 +591,11 @@ def two_workers_take_turns(sandbox: Sandbox) -> None:
             handle_next(sandbox, handler, 2, second)
         except psycopg.errors.LockNotAvailable:
             waits = True
+        except TypeError as error:
+            raise AssertionError(
+                f"Two workers read under one name. While the first was at it, the second found no row ({error}): SKIP LOCKED passes "
+                "by what is locked. It should wait for its turn: SELECT ... FOR UPDATE."
+            ) from None
 
     handle_next(sandbox, first, 2)
     if waits:  # its turn comes when the first one has committed
@@ -562,92 +607,242 @@ def two_workers_take_turns(sandbox: Sandbox) -> None:
     )
 
 
+def _hand_on(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+    connection.execute("INSERT INTO handled VALUES (%s)", ([recorded.position for recorded in events],))
+
+
+def _handle_next(handle_next: Callable, stage: Any, name: str, size: int, wanted: dict[str, Any]) -> Any:
+    def handler(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        _hand_on(connection, events)
+
+    return handle_next(stage.store(kind=Log), name, stage.place(handler), size, **wanted)
+
+
+def _as_another_worker(connection: psycopg.Connection) -> None:
+    reference_function("08.3")(Log(connection, event_types()), "report", _hand_on, 2)
+
+
+# Events in several categories, and of several types, with holes between them, and after the last one.
+_READERS = (
+    "INSERT INTO subscriptions SELECT 'at ' || n, n FROM unnest('{0,2,3,8,10,2147483648}'::bigint[]) n;"
+    + "".join(
+        put(stream_id, event, first=version, position=lambda _, position=position: position)  # type: ignore[misc]
+        for position, stream_id, version, event in (
+            (1, "account-1", 1, deposited(1)),
+            (2, "cashier-1", 1, employed()),
+            (3, "account-2", 1, opened("account-2")),
+            (7, "account-1", 2, deposited(2)),
+            (9, "cashier-2", 1, employed("cashier-2")),
+            (10, "account-2", 2, deposited(3)),
+            (2**31, "till-1", 1, deposited(4)),
+        )
+    )
+    + "SELECT setval('events_position_seq', 2147483652);"
+)
+_AN_EVENT = f"{ANNOUNCE % f'({DRAWN})'};" + put("account-7", deposited(1))
+HANDLES = Call("handle_next(log, {})", _handle_next)
+OF_HANDLING = Advice(
+    "It returns the checkpoint that is stored. **wanted is passed on as it is, category and event_types. Who comes second waits until the first has committed, and goes on where that one "
+    "ended: SELECT ... FOR UPDATE, without NOWAIT or SKIP LOCKED. Errors go to the caller.",
+    "The handler gets the next events up to the settled position, at most `size`, in one call, of the category and the types that "
+    "are wanted. The checkpoint moves to the last one where the batch was full, and else to the settled position.",
+    "One transaction around all of it, with log.connection.transaction(), and the checkpoint of no other reader is touched.",
+)
+HANDLED = (
+    Cases(
+        call=HANDLES,
+        story="The log holds events at 1, 2, 3, 7, 9, 10 and 2147483648, and is settled up to 2147483652. Each name says its checkpoint",
+        before=_READERS,
+        given=(
+            *((f"at {at}", size, {}) for at in (0, 3, 8, 10, 2**31) for size in (1, 2, 100)),
+            ("at 2", 5, {}),
+            *(
+                (f"at {at}", size, wanted)
+                for at, size in ((0, 1), (2, 2), (0, 100))
+                for wanted in (
+                    {"category": "account"},
+                    {"category": "cashier"},
+                    {"event_types": (DepositRecorded,)},
+                    {"category": "account", "event_types": (DepositRecorded, CashierEmployed)},
+                    {"category": "acc"},
+                )
+            ),
+        ),
+        advice=OF_HANDLING,
+    ),
+    Scene(
+        call=HANDLES,
+        story="The log holds events at 1, 2 and 3, and the checkpoint of report is 0",
+        before="INSERT INTO subscriptions VALUES ('neighbour', 0), ('report', 0);" + put("account-1", *[deposited(1)] * 3),
+        given=("report", 2, {}),
+        somebody=(
+            Somebody("appended an event", _AN_EVENT),
+            Somebody("handled the next two under this name", _as_another_worker),
+        ),
+        stranger=Somebody("moves the checkpoint of neighbour", "UPDATE subscriptions SET checkpoint = 1 WHERE name = 'neighbour'"),
+        advice=OF_HANDLING,
+    ),
+    Scene(
+        call=HANDLES,
+        story="The log holds events at 1, 2 and 3, and the checkpoint of report is 3",
+        before="INSERT INTO subscriptions VALUES ('report', 3);" + put("account-1", *[deposited(1)] * 3),
+        given=("report", 2, {}),
+        somebody=(Somebody("appended an event", _AN_EVENT),),
+        breaks=False,
+        advice=OF_HANDLING,
+    ),
+)
+
+
+def _noted(connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE handled (positions bigint[])")
+
+
 # 08.4 follow
 
-CHANNEL = "till-7"
-RING = f'NOTIFY "{CHANNEL}"'
+CHANNEL = "Till-7"
+PATIENCE = 3  # looks at stopped() in which nothing happens, after which it says True
 
 
-class Over(Exception):
-    """Ends a `follow` that has not ended by itself."""
+class Over(BaseException):
+    """Ends a `follow` that does not end by itself."""
+
+
+class Bell(Watched):
+    """A connection that tells when somebody waits for a notification, and on which nobody waits long."""
+
+    def notifies(self, *, timeout: float | None = None, stop_after: int | None = None) -> Any:
+        self.watch.reach("waits")  # type: ignore[union-attr]
+        short = None if timeout is None or timeout > 0.5 else min(timeout, 0.001)
+        return super().notifies(timeout=short, stop_after=stop_after)
+
+
+class Wire:
+    """The connection of a `follow`, and that of who rings."""
+
+    def __init__(self, sandbox: Sandbox):
+        self._database = sandbox.database
+        self._ringer = self._database.connect()
+        self.connection = self._new()
+
+    def _new(self) -> Bell:
+        return Bell.of(self._database.connect())  # type: ignore[return-value]
+
+    def ring(self) -> None:
+        self._ringer.execute(f'NOTIFY "{CHANNEL}"')
+
+    def clear(self, anew: bool) -> None:
+        """Let nobody listen, and nothing be heard any more."""
+        self.connection.watch = None
+        if anew or not self.connection.autocommit or self.connection.info.transaction_status != TransactionStatus.IDLE:
+            self.connection.close()
+            self.connection = self._new()
+        else:
+            self.connection.execute("UNLISTEN *")
+            list(psycopg.Connection.notifies(self.connection, timeout=0))
 
 
 class Follower:
-    """Runs the learner's `follow` in a thread, notes its steps, and ends it if it does not.
+    """Runs the learner's `follow`, notes its steps, rings, and says when it is to end.
+
+    Args:
+        more: how often step() says that there may be more: at first, and after each bell.
+        bells: how often somebody rings while it sleeps.
+        at: the number of a place, from 1, at which somebody rings once.
 
     Attributes:
-        steps: how often step() was called.
-        looks: how often stopped() was called.
-        steps_in_time: how often step() was called before stopped() said True.
+        places: what it did, one after the other: a statement, "step", "stepped" at its end, "stopped", "waits", and
+            "silence" in the middle of a wait.
+        steps: how often step() was called, before stopped() said True.
+        rung: how many steps there were when somebody last rang; None where nobody did.
+        was_heard: whether it was listening then.
+        is_late: whether it had to be ended.
     """
 
-    def __init__(self, sandbox: Sandbox, step: Callable[["Follower"], bool], stopped: Callable[["Follower"], bool]):
-        self.sandbox = sandbox
-        self.steps = self.looks = self.steps_in_time = 0
-        self._step, self._stopped = step, stopped
-        self._begin, self._told, self._over = 0.0, False, False
-        self._raised: list[BaseException] = []
-        self.connection = sandbox.database.connect()
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been running."""
-        return time.monotonic() - self._begin
-
-    def ring(self) -> None:
-        self._elsewhere(RING)
-
-    def _elsewhere(self, query: str) -> None:
-        with self.sandbox.database.connect() as connection:
-            connection.execute(query)
+    def __init__(self, sandbox: Sandbox, *, more: int = 0, bells: int = 0, at: int = 0):
+        sandbox.stage = sandbox.stage or Wire(sandbox)
+        self._wire: Wire = sandbox.stage
+        self._follow, self._more, self._bells, self._at = sandbox.answer, more, bells, at
+        self._left = more
+        self._calm = self._silence = 0
+        self._heard = 0.0
+        self.places: list[str] = []
+        self.steps = 0
+        self.rung: int | None = None
+        self.was_heard = False
+        self.is_told = self.is_late = False
 
     def run(self) -> "Follower":
-        """Run it to its end, a second at most."""
-        thread = threading.Thread(target=self._follow, daemon=True)
-        self._begin = time.monotonic()
-        thread.start()
-        thread.join(timeout=1)
-        late = thread.is_alive()
-        self._over = True
-        if late:
-            self._elsewhere(f"SELECT pg_terminate_backend({self.connection.info.backend_pid})")
-            thread.join(timeout=1)
-        self.connection.close()
-        assert not late, (
-            f"stopped() says True, and follow has not ended. It called step() {self.steps} times and stopped() {self.looks} "
-            "times. Wait a moment at a time, notifies(timeout=0.05, stop_after=1), and ask stopped() in between."
+        """Run it to its end.
+
+        Raises:
+            AssertionError: it ended, and nobody had told it to.
+        """
+        self._wire.connection.watch = self
+        try:
+            self._follow(self._wire.connection, CHANNEL, self._step, self._stopped)
+        except Over:
+            self.is_late = True
+        finally:
+            self._wire.clear(anew=self.is_late)
+        assert self.is_told or self.is_late, (
+            f"follow returned after {self.steps} calls of step(), and stopped() had not said True: whatever comes now, nobody "
+            "follows any more. Silence is no end, and neither is a bell: look and wait again, until stopped() is true."
         )
-        for error in self._raised:
-            raise error
         return self
 
-    def _follow(self) -> None:
-        try:
-            self.sandbox.answer(self.connection, CHANNEL, self._count_step, self._count_look)
-        except Exception as error:
-            self._raised.append(error)
+    def before(self, statement: str) -> None:
+        self.reach(statement)
 
-    def _count_step(self) -> bool:
-        if self._over:
+    def silence(self) -> None:
+        now = time.monotonic()
+        if now - self._heard > 0.001:  # at the end of a wait it is told again and again
+            self._silence, self._heard = self._silence + 1, now
+        if self._silence > 10 * PATIENCE:  # it waits, or asks nobody between its waits
             raise Over
-        self.steps += 1
-        if not self._told:
-            self.steps_in_time += 1
-        return self._step(self)
+        if self.places[-1] == "waits":
+            self.reach("silence")
 
-    def _count_look(self) -> bool:
-        if self._over:
+    def reach(self, place: str) -> None:
+        self.places.append(place)
+        if len(self.places) == self._at:
+            self._ring()
+
+    def _ring(self) -> None:
+        self._wire.ring()
+        self.rung, self._left, self._calm = self.steps, self._more, 0
+        listens = [place for place in self.places if re.match("(UN)?LISTEN", place, re.IGNORECASE)]
+        self.was_heard = bool(listens) and listens[-1].upper().startswith("L") and f'"{CHANNEL}"' in listens[-1]
+        if self.was_heard:  # then it arrives before anything else happens
+            select.select([self._wire.connection.fileno()], [], [], 0.5)
+
+    def _step(self) -> bool:
+        if self.is_told and len(self.places) > 100:
             raise Over
-        self.looks += 1
-        if stopped := self._stopped(self):
-            self._told = True
-        return stopped
+        self.steps += not self.is_told
+        self._calm = self._silence = 0
+        self.reach("step")
+        is_more, self._left = self._left > 0, self._left - 1
+        self.reach("stepped")
+        return is_more
+
+    def _stopped(self) -> bool:
+        self.reach("stopped")
+        self._silence = 0
+        self._calm += 1
+        if self._calm == 2 and self._bells:
+            self._bells -= 1
+            self._ring()
+        self.is_told |= self._calm > PATIENCE or self.steps > 20
+        if self._calm > 10 * PATIENCE:
+            raise Over
+        return self.is_told
 
 
 def it_looks_at_once(sandbox: Sandbox) -> None:
     """It looks at once"""
-    follower = Follower(sandbox, lambda it: False, lambda it: it.steps >= 1 or it.seconds > 0.2).run()
-    assert follower.steps_in_time >= 1, (
+    follower = Follower(sandbox).run()
+    assert follower.steps and "waits" not in follower.places[: follower.places.index("step")], (
         "Events may have come before anybody listened, and nobody rings for them again. So call step() right at the "
         "beginning. Yours waited for a notification first."
     )
@@ -655,58 +850,253 @@ def it_looks_at_once(sandbox: Sandbox) -> None:
 
 def until_there_is_no_more(sandbox: Sandbox) -> None:
     """It goes on until there is no more"""
-    follower = Follower(sandbox, lambda it: it.steps < 4, lambda it: it.steps >= 4 or it.seconds > 0.2).run()
-    assert follower.steps == 4, (
+    steps = Follower(sandbox, more=3).run().steps
+    assert steps >= 4, (
         "step() said three times that there may be more, and then that there is not. It should be called four times, one "
-        f"after the other. Yours was called {follower.steps} times: while step(): pass."
-    )
-
-
-def a_notification_wakes_it(sandbox: Sandbox) -> None:
-    """A notification wakes it, for as long as there is more"""
-    follower = Follower(sandbox, lambda it: it.steps in (2, 3), lambda it: it.steps >= 4 or it.seconds > 0.4)
-    threading.Timer(0.02, follower.ring).start()
-    follower.run()
-    assert follower.steps >= 2, (
-        "step() said that there was no more. Then somebody rang, and step() was not called again within 0.4 seconds. "
-        "LISTEN on the channel, and wait with connection.notifies(timeout=0.05, stop_after=1)."
-    )
-    assert follower.steps >= 4, (
-        "One notification can stand for many events. After it, step() said twice that there may be more, and it should "
-        f"have been called again each time: four times in all. It was called {follower.steps} times."
-    )
-
-
-def listen_before_the_first_look(sandbox: Sandbox) -> None:
-    """What comes during the first look is heard"""
-
-    def step(it: Follower) -> bool:
-        if it.steps == 1:
-            it.ring()  # the look is over, and something happened
-        return False
-
-    follower = Follower(sandbox, step, lambda it: it.steps >= 2 or it.seconds > 0.3).run()
-    assert follower.steps >= 2, (
-        "While step() was called for the first time, an event came in, too late for that look, and somebody rang. step() "
-        "was not called again: nobody was listening yet. First LISTEN, then look."
+        f"after the other. Yours was called {steps} times: while step(): pass."
     )
 
 
 def it_ends_when_told(sandbox: Sandbox) -> None:
     """It ends when it is told to, in the middle of a wait"""
-    Follower(sandbox, lambda it: False, lambda it: it.seconds > 0.02).run()
+    follower = Follower(sandbox).run()
+    assert not follower.is_late, (
+        f"Nobody rang, and follow has not ended. It called step() {follower.steps} times and stopped() "
+        f"{follower.places.count('stopped')} times. Wait a moment at a time, notifies(timeout=0.05, stop_after=1), and ask "
+        "stopped() in between."
+    )
+
+
+def _why_not(follower: Follower, otherwise: str = "nobody was listening yet. First LISTEN, then look.") -> str:
+    if follower.was_heard:
+        return "it was listening, and what was rung was thrown away unheard. After each notification, look."
+    return otherwise
+
+
+def a_notification_wakes_it(sandbox: Sandbox) -> None:
+    """A notification wakes it, for as long as there is more"""
+    follower = Follower(sandbox, bells=1).run()
+    how = "LISTEN on the channel, and wait with connection.notifies(timeout=0.05, stop_after=1)."
+    assert follower.steps >= 2, (
+        "step() said that there was no more. Then somebody rang, and step() was not called again: "
+        f"{_why_not(follower, how)}"
+    )
+    steps = Follower(sandbox, bells=1, more=2).run().steps
+    assert steps >= 6, (
+        "One notification can stand for many events. After it, step() said twice that there may be more, and it should "
+        f"have been called again each time: six times in all. It was called {steps} times."
+    )
+    steps = Follower(sandbox, bells=3).run().steps
+    assert steps >= 4, (
+        "Somebody rang, three times in all, each time when it had been still for a while. step() should be called again after "
+        f"each of them: four times in all. It was called {steps} times."
+    )
+
+
+def listen_before_the_first_look(sandbox: Sandbox) -> None:
+    """What comes during the first look is heard"""
+    places = Follower(sandbox).run().places
+    follower = Follower(sandbox, at=places.index("stepped") + 1).run()
+    assert follower.steps >= 2, (
+        "While step() was called for the first time, an event came in, too late for that look, and somebody rang. step() "
+        f"was not called again: {_why_not(follower)}"
+    )
 
 
 def while_idle_it_does_nothing(sandbox: Sandbox) -> None:
     """While nobody rings, it does nothing"""
-
-    def stopped(it: Follower) -> bool:  # one who polls may ask twice between two looks, or wait longer than told
-        return it.looks >= 4 and it.seconds > 0.08 or it.seconds > 0.4
-
-    follower = Follower(sandbox, lambda it: False, stopped).run()
-    assert follower.steps == 1, (
-        f"Nobody rang, and step() was called {follower.steps} times. That is polling: every look is a question to the "
+    steps = Follower(sandbox).run().steps
+    assert steps == 1, (
+        f"Nobody rang, and step() was called {steps} times. That is polling: every look is a question to the "
         "database, from every reader, day and night. When the wait ends without a notification, ask stopped() and wait on."
+    )
+
+
+# 08.6 the hunt
+
+
+class HandlerFailed(Exception):
+    """What a reader's handler raises where it is told to."""
+
+
+class Reader:
+    """A reader of the log by the answer to 08.3: it wants deposits, three at a time, and notes which it has handled.
+
+    Attributes:
+        store: to append with.
+    """
+
+    def __init__(self, database: Database, handle_next: Callable):
+        self._database, self._handle_next = database, handle_next
+        self.store = EventStore(database.connection, event_types())
+        database.execute("DROP TABLE IF EXISTS handled; CREATE TABLE handled (position bigint)")
+        database.execute("DELETE FROM subscriptions; INSERT INTO subscriptions (name) VALUES ('suspect')")
+
+    @cached_property
+    def other_store(self) -> EventStore:
+        """The same on a connection of its own, to leave an append open."""
+        return EventStore(self._database.connect(), event_types())
+
+    def step(self, fails: bool = False) -> int:
+        """Handle what comes next, and return the checkpoint. If it fails, its handler writes, and raises."""
+
+        def handler(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+            for each in events:
+                connection.execute("INSERT INTO handled VALUES (%s)", (each.position,))
+            if fails:
+                raise HandlerFailed
+
+        return self._handle_next(self.store, "suspect", handler, 3, event_types=[DepositRecorded])
+
+    def handled(self) -> list[int]:
+        """Return the positions that were handled, in order; one that was handled twice stands there twice."""
+        return [row[0] for row in self.store.execute("SELECT position FROM handled ORDER BY position")]
+
+
+_REACHED = "events[-1].position if len(events) == size else max(checkpoint, settled)"
+HUNT = Hunt(
+    kind="reader",
+    promises=5,
+    made_of=("08.3",),
+    build=Reader,
+    slips=(
+        Slip(3, "it reads what was drawn, settled or not.", "08.3", {"settled_position().settled": "settled_position().drawn"}),
+        Slip(3, "it moves its checkpoint to what was drawn, settled or not.", "08.3", {"max(checkpoint, settled)": "max(checkpoint, log.settled_position().drawn)"}),
+        Slip(1, "it handles the last event once more.", "08.3", {_REACHED: _REACHED.replace("max(", "events[-1].position - 1 if events else max(")}),
+        Slip(2, "a full batch is the end to it: it passes by what comes after that.", "08.3", {_REACHED: "max(checkpoint, settled)"}),
+        Slip(4, "what its handler wrote stays, though it failed.", "08.3", {"    with log.connection.transaction():\n": "    if True:\n"}),
+        Slip(4, "it swallows the error, and moves on.", "08.3", {
+            "            handler(log.connection, events)\n":
+            "            import contextlib\n            with contextlib.suppress(Exception), log.connection.transaction():\n                handler(log.connection, events)\n"}),
+        Slip(5, "where nothing was wanted, its checkpoint stays.", "08.3", {"max(checkpoint, settled)": "(events[-1].position if events else checkpoint)"}),
+    ),
+)  # fmt: skip
+
+
+_WHEN = {
+    "step": "when step() was called",
+    "stepped": "at the end of a step(), too late for that look",
+    "stopped": "while stopped() was asked",
+    "waits": "just before it waited",
+    "silence": "in the middle of a wait",
+}
+
+
+def a_bell_is_heard_at_any_moment(sandbox: Sandbox) -> None:
+    """Whenever somebody rings, it looks again"""
+    places = Follower(sandbox, more=1).run().places
+    until = places.index("waits", places.index("silence")) + 1 if "silence" in places else len(places)
+    for at in range(1, until + 1):
+        follower = Follower(sandbox, more=1, at=at).run()
+        assert follower.rung is None or follower.steps > follower.rung, (
+            f"Somebody rang {_WHEN.get(places[at - 1], f'just before `{places[at - 1]}`')}, and step() was not called again: "
+            f"{_why_not(follower)}"
+        )
+
+
+def an_error_gets_through(sandbox: Sandbox) -> None:
+    """An error of step() goes to the caller"""
+    follower = Follower(sandbox)
+
+    def failing() -> bool:
+        raise Broken("the printer is out of paper")
+
+    follower._step = failing  # type: ignore[method-assign]
+    with expect(Broken, "step() raised an error, and follow kept it to itself: nobody knows that nothing is handled."):
+        follower.run()
+
+
+# 08.5 append_to_stream, which announces and rings
+
+# What it calls, and what its readers need.
+WITHOUT_APPEND = tuple(
+    name
+    for name in whole_schema()
+    if name < "40" and name != "32_no_fact_is_lost.sql" or name[:2] in ("70", "80", "82")
+)
+ANNOUNCED = """
+    SELECT (classid::bigint & 65535) << 32 | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = 'events'::regclass::oid::bigint & 65535
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def announced(sandbox: Sandbox) -> list[int]:
+    """Return what was announced while an append of two events was under way, which had drawn the positions 2 and 3."""
+    from_the_first(sandbox)
+    store(sandbox, "account-1")
+    with open_append(sandbox, append("account-2", "X", "X")):
+        return sandbox.values(ANNOUNCED)
+
+
+def it_announces_its_positions(sandbox: Sandbox) -> None:
+    """An append under way has announced its positions"""
+    assert announced(sandbox), (
+        "An append to account-2 was under way: it had drawn positions, and announced nothing. A reader of the log takes all for "
+        "settled, and passes it by for ever: PERFORM announce_append();"
+    )
+
+
+def it_announces_before_it_draws(sandbox: Sandbox) -> None:
+    """It has announced them before it drew them"""
+    found = min(announced(sandbox))
+    assert found == 1, (
+        "Position 1 was there, and an append had drawn 2 and 3: it should have announced 1, the last one drawn before. It "
+        f"announced {found}, after it had drawn. A reader goes on to what was announced, and passes the append by: "
+        "PERFORM announce_append(); has to stand before the INSERT into events."
+    )
+
+
+@contextmanager
+def asleep(sandbox: Sandbox, is_asleep: bool) -> Iterator[list[Any]]:
+    """Let a reader listen, and be asleep or not; return the notifications that come."""
+    sandbox.execute("INSERT INTO subscriptions (name, asleep) VALUES ('dashboard', %s)", (is_asleep,))
+    heard: list[Any] = []
+    reader = sandbox.database.connect()
+    reader.execute(f"LISTEN {sandbox.value('SELECT events_channel()')}".encode())
+    reader.add_notify_handler(heard.append)
+    yield heard
+    reader.execute("SELECT")  # what was rung before is heard with its answer
+
+
+@own_sandbox
+def a_reader_that_sleeps_is_woken(sandbox: Sandbox) -> None:
+    """A reader that is asleep is woken"""
+    with asleep(sandbox, True) as heard:
+        sandbox.execute(append("account-1", "X"))
+    assert heard, (
+        "A reader had said that it is asleep, an append was committed, and nobody rang. It sleeps on: "
+        "PERFORM notify_subscribers();"
+    )
+
+
+@own_sandbox
+def one_that_falls_asleep_meanwhile_is_woken(sandbox: Sandbox) -> None:
+    """One that falls asleep when the events were just written is woken"""
+    sandbox.execute("""
+        CREATE FUNCTION falls_asleep() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN UPDATE subscriptions SET asleep = true; RETURN NULL; END $$;
+        CREATE TRIGGER falls_asleep AFTER INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION falls_asleep();
+    """)
+    try:
+        with asleep(sandbox, False) as heard:
+            sandbox.execute(append("account-1", "X"))
+    finally:
+        sandbox.execute("DROP FUNCTION falls_asleep CASCADE")
+    assert heard, (
+        "Right after the events were written, a reader fell asleep, and nobody rang: your append had looked who is asleep "
+        "before it wrote. PERFORM notify_subscribers(); has to stand behind the RETURN QUERY that inserts the events."
+    )
+
+
+@own_sandbox
+def while_nobody_sleeps_it_rings_for_nobody(sandbox: Sandbox) -> None:
+    """While nobody sleeps, it rings for nobody"""
+    with asleep(sandbox, False) as heard:
+        sandbox.execute(append("account-1", "X"))
+    assert not heard, (
+        "No reader was asleep, and the append rang all the same. A bell has transactions commit one after the other, so "
+        "leave it to notify_subscribers(), which looks whether anybody sleeps."
     )
 
 
@@ -748,6 +1138,7 @@ EXERCISES = (
             a_hole_stalls_nobody,
             others_do_not_count,
             the_sequence_first,
+            *looks(*SETTLED),
         ),
         hints=(
             "Two looks, two statements. Ask of each order: what if an append begins right after the first look, and draws "
@@ -782,6 +1173,7 @@ EXERCISES = (
             a_handler_that_raises_changes_nothing,
             both_or_none,
             two_workers_take_turns,
+            *looks(*HANDLED, setup=_noted),
         ),
         hints=(
             "All of it goes into `with log.connection.transaction():`, in the order of the list above. An error that leaves "
@@ -807,10 +1199,12 @@ EXERCISES = (
         checks=(
             it_looks_at_once,
             until_there_is_no_more,
+            it_ends_when_told,
             a_notification_wakes_it,
             listen_before_the_first_look,
-            it_ends_when_told,
             while_idle_it_does_nothing,
+            a_bell_is_heard_at_any_moment,
+            an_error_gets_through,
         ),
         hints=(
             "One statement comes before everything else: `LISTEN`. Then a loop until `stopped()`, with two things in it: "
@@ -825,6 +1219,59 @@ EXERCISES = (
             "    while not stopped():\n"
             "        if any(connection.notifies(timeout=0.05, stop_after=1)):\n"
             "            break\n```",
+        ),
+    ),
+    Exercise(
+        id="08.5",
+        title="Your own append announces and rings",
+        minutes=4,
+        difficulty="easy",
+        keeps="schema/40_append_to_stream.sql",
+        given=WITHOUT_APPEND,
+        checks=(
+            it_announces_its_positions,
+            it_announces_before_it_draws,
+            a_reader_that_sleeps_is_woken,
+            one_that_falls_asleep_meanwhile_is_woken,
+            while_nobody_sleeps_it_rings_for_nobody,
+            *looks(*BATCHES[:2]),
+        ),
+        hints=(
+            "Two lines, and nothing else changes. Which statement of your function draws positions? One line belongs before "
+            "it, the other one behind it.",
+            "The `INSERT INTO events` draws, and it stands in a RETURN QUERY, which ends nothing: what is behind it is run. "
+            "`PERFORM` calls a function and drops its result.",
+            "```sql\n"
+            "PERFORM announce_append();\n\n"
+            "RETURN QUERY\n"
+            "WITH appended AS (\n"
+            "    INSERT INTO events ...  -- as it was\n"
+            ")\n"
+            "SELECT ... FROM appended a;\n\n"
+            "PERFORM notify_subscribers();\n```",
+        ),
+    ),
+    Exercise(
+        id="08.6",
+        title="Hunt: a reader with one fault",
+        minutes=6,
+        difficulty="medium",
+        keeps="test_suspicious_reader.py",
+        given=whole_schema(),
+        checks=checks_of(HUNT),
+        hunt=HUNT,
+        hints=(
+            'Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect("08.6")`, '
+            "call `reader.step()`, and look at what it returns and at `reader.handled()`.",
+            "Promise 1 shows when it is asked once too often. Promise 2 needs more than three deposits, promise 5 an event "
+            "that is no deposit. What a step returns is the checkpoint.",
+            "For promise 3, leave an append open: `with reader.other_store.connection.transaction():`, and inside it "
+            "`reader.other_store.append(...)`, `reader.store.append(...)` and `reader.step()`. Then step once more. For "
+            "promise 4, `reader.step(fails=True)` in a `try`; `pytest.raises` is not needed.",
+            "For promise 5, say:\n\n```python\n"
+            'reader.store.append("account-1", [AccountOpened("account-1", "PLN")])\n'
+            'assert reader.step() == 1, "it comes back to an event that it does not want"\n'
+            "return 5\n```\n\nYours may break another one.",
         ),
     ),
 )

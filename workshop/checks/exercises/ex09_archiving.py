@@ -1,5 +1,6 @@
 """The exercises of notebook 09: a stream moves into the archive, and the books of a year are closed."""
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +11,16 @@ from eventstore import EventStore, WrongExpectedVersion
 from ...bank import CommandRefused
 from ...bank.books import BalanceBroughtForward, BooksClosed, event_types
 from ...bank.examples import closed, deposited, opened, withdrawn
-from ..arranged import append, put
+from ...bank.read_models import AccountBalances
+from ..arranged import append, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
-from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
-from ..scene import Advice, Cases, Scene, Somebody, SqlCall
+from ..sandbox import Sandbox, expect, interrupted, own_sandbox
+from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
+from .ex02_appending import APPEND_TO_STREAM, BATCHES
+from .ex06_projections import RIGHT, Spy, a_bank_with_history, balances, show_all
+from .ex08_subscriptions import WITHOUT_APPEND
 
 WRONG_EXPECTED_VERSION = "ES001"
 FACTS_STAY = "ES002"
@@ -321,21 +326,12 @@ ARCHIVES = (
 OLD_BOOK, NEW_BOOK = "account-1:2025", "account-1:2026"
 
 
-class BreaksAtTheArchive(EventStore):
-    """A store whose program breaks down when it is about to archive a stream."""
-
-    def execute(self, query: Any, parameters: Any = None, **how: bool) -> psycopg.Cursor[tuple]:
-        if "archive_stream" in str(query):
-            raise Broken
-        return super().execute(query, parameters, **how)
-
-
-def book_of_2025(sandbox: Sandbox, *amounts: str, kind: type[EventStore] = EventStore) -> EventStore:
+def book_of_2025(sandbox: Sandbox, *amounts: str) -> EventStore:
     """Return a store in which account-1 has a book of 2025, with deposits, or withdrawals where there is a minus.
 
     It is in EUR, and the accounts of the notebook are in PLN: a currency that is written into the answer shows.
     """
-    store = sandbox.store(types=event_types(), kind=kind)
+    store = sandbox.store(types=event_types())
     movements = [withdrawn(amount[1:]) if amount.startswith("-") else deposited(amount) for amount in amounts]
     store.append(OLD_BOOK, [opened("account-1", "EUR"), *movements])
     return store
@@ -465,16 +461,27 @@ def a_book_that_was_begun_is_not_touched(sandbox: Sandbox) -> None:
     assert len(book(store, NEW_BOOK)) == 1, f"The book of 2026 held one event. It holds {book(store, NEW_BOOK)}."
 
 
-def a_break_half_way_leaves_nothing(sandbox: Sandbox) -> None:
-    """Broken off half way, everything stays as it was"""
-    store = book_of_2025(sandbox, "100.00", kind=BreaksAtTheArchive)
-    with expect(Broken, "The program broke down right before the archive, and close_books kept quiet about it."):
-        sandbox.answer(store, "account-1", 2025)
-    _must_be_as_before(store, "The program broke down right before the archive")
-    assert not book(store, NEW_BOOK), (
-        f"The program broke down right before the archive. The book of 2026 should not be there, and holds "
-        f"{book(store, NEW_BOOK)}. One transaction around all of it: with store.connection.transaction():"
-    )
+class LosesARace(EventStore):
+    """A store in which somebody else was faster, at the first append to the old book."""
+
+    def append(self, stream_id: str, events: Iterable[object], **how: Any) -> Any:
+        if stream_id == OLD_BOOK and not hasattr(self, "lost"):
+            self.lost = WrongExpectedVersion(OLD_BOOK, 2, 3)
+            raise self.lost
+        return super().append(stream_id, events, **how)
+
+
+def a_lost_race_is_the_callers(sandbox: Sandbox) -> None:
+    """Whether to try again is the caller's decision"""
+    store = book_of_2025(sandbox, "100.00")
+    with expect(
+        WrongExpectedVersion,
+        "Somebody else was faster, and the append to the old book raised WrongExpectedVersion. close_books reported success "
+        "all the same: it tried again by itself, or took no notice. Let errors through: whoever called decides whether to "
+        "try again.",
+    ):
+        sandbox.answer(sandbox.store(types=event_types(), kind=LosesARace), "account-1", 2025)
+    _must_be_as_before(store, "Somebody else was faster, and the append to the old book failed")
 
 
 @own_sandbox
@@ -498,6 +505,186 @@ def a_deposit_in_between_is_not_lost(sandbox: Sandbox) -> None:
         "account-1 held 100.00. close_books read its book, then Anna recorded a deposit of 5.00, and then the books were "
         f"closed: {forward} was brought forward, and 5.00 are lost. The closing event rests on the version that was "
         "read with the balance: expect just that one."
+    )
+
+
+def _close_books(close_books: Callable, stage: Any, *of_which: Any) -> None:
+    close_books(stage.store(types=event_types()), *of_which)  # whatever it returns: nothing is asked for
+
+
+CLOSE_BOOKS = Call("close_books(store, {})", _close_books)
+OF_BOOKS = Advice(
+    "An account that is open in the old book has its books closed, whatever it holds, and any other is refused. The closing event "
+    "rests on the version that was read with the balance, the new book must not be there yet: expected_version=version, and "
+    "NO_STREAM. Errors go to the caller.",
+    "BooksClosed ends the old book, BalanceBroughtForward begins the new one, with the balance and the currency that evolve_book "
+    "worked out, and the old book is archived. Who looks whether a book is there has not kept others from beginning it: NO_STREAM.",
+    "One transaction around all of it: with store.connection.transaction(): it takes part in the caller's, where there is one, and "
+    "a COMMIT of your own would end that.",
+)
+
+
+def _book(stream_id: str, *events: Any) -> str:
+    return put(stream_id, *events, row=True)
+
+
+BOOKS = (
+    Cases(
+        call=CLOSE_BOOKS,
+        story="account-2 is overdrawn, account-3 holds nothing, account-4 was closed, of account-5 the book of 2026 was begun",
+        before=_book("account-1:2025", opened("account-1", "EUR"), *[deposited("0.10")] * 8, withdrawn("0.005"))
+        + _book("account-1:2026", BalanceBroughtForward("account-1", "EUR", Decimal("0.795")))
+        + _book("account-2:2025", opened("account-2", "USD"), withdrawn(30, "account-2"))
+        + _book("account-3:2025", opened("account-3"))
+        + _book("account-4:2025", opened("account-4"), closed("account-4"))
+        + _book("account-5:2025", opened("account-5"), deposited(5, "account-5"))
+        + _book("account-5:2026", deposited(1, "account-5"))
+        + _book("o'brien:2:9", BalanceBroughtForward("o'brien:2", "EUR", Decimal(-7)), deposited(100, "o'brien:2"))
+        + _book("a:2025", BalanceBroughtForward("a", "", Decimal("12345678901234567.89")), withdrawn("0.01", "a")),
+        given=(
+            *((f"account-{number}", 2025) for number in (2, 3, 4, 5, 6)),
+            ("account-1", 2026),
+            ("account-1", 2024),
+            ("o'brien:2", 9),
+            ("a", 2025),
+        ),
+        advice=OF_BOOKS,
+    ),
+    Scene(
+        call=CLOSE_BOOKS,
+        story="The book of 2025 holds 100",
+        before=_book(OLD_BOOK, opened("account-1", "EUR"), deposited(100)),
+        given=("account-1", 2025),
+        somebody=(
+            Somebody("appended a deposit of 5 to the book of 2025", append(OLD_BOOK, deposited(5))),
+            Somebody("began the book of 2026 with a deposit", append(NEW_BOOK, deposited(1))),
+        ),
+        stranger=Somebody("appends to the book of account-2", append("account-2:2025", opened("account-2"))),
+        advice=OF_BOOKS,
+    ),
+)
+
+
+# 09.3 append_to_stream, which refuses an archived stream
+
+TO_ARCHIVE = "UPDATE streams SET archived_at = '2025-04-01' WHERE id = 'account-1';"
+
+
+def in_the_archive(sandbox: Sandbox) -> None:
+    """Store an event of each of two accounts, and put that of account-1 into the archive."""
+    sandbox.execute(put("account-1", "AccountClosed", row=True) + put("account-2", "AccountOpened", row=True))
+    sandbox.execute(TO_ARCHIVE)
+
+
+def an_archived_stream_is_refused(sandbox: Sandbox) -> None:
+    """An archived stream is refused"""
+    in_the_archive(sandbox)
+    for expected in (None, 1, 0, -1):
+        error = sandbox.refused(append("account-1", "DepositRecorded", expected=expected))
+        version = "any version" if expected is None else f"version {expected}"
+        assert error is not None, (
+            f"account-1 is in the archive. An append that expected {version} went through, and its event is in the table "
+            "events, away from the rest: look at archived_at, and RAISE EXCEPTION."
+        )
+        assert error.sqlstate == STREAM_ARCHIVED, (
+            f"account-1 is in the archive. An append that expected {version} was refused with {error.sqlstate} "
+            f"({error.diag.message_primary}). Whatever version is expected, it should be ES003, so that a program knows why: "
+            "look at archived_at before you compare versions."
+        )
+
+
+def the_refusal_names_the_stream(sandbox: Sandbox) -> None:
+    """The refusal names the stream"""
+    in_the_archive(sandbox)
+    error = sandbox.refused(append("account-1", "DepositRecorded"))
+    message = error.diag.message_primary if error else "nothing"
+    assert "account-1" in (message or ""), (
+        f"account-1 is in the archive. The message says {message!r}: which stream is it?"
+    )
+
+
+def a_live_stream_goes_on(sandbox: Sandbox) -> None:
+    """A live stream goes on"""
+    in_the_archive(sandbox)
+    for stream_id, expected in (("account-2", 1), ("account-2", None), ("account-3", 0)):
+        error = sandbox.refused(append(stream_id, "DepositRecorded", expected=expected))
+        assert error is None, (
+            f"account-1 is in the archive, {stream_id} is not. An append to {stream_id} was refused: "
+            f"{error.diag.message_primary}. archived_at is NULL for a live stream: IF archived IS NOT NULL."
+        )
+
+
+@own_sandbox
+def an_archive_under_way_is_waited_for(sandbox: Sandbox) -> None:
+    """An archive that is under way is waited for"""
+    sandbox.execute(put("account-1", "AccountClosed", row=True))
+    outcome = sandbox.while_open(TO_ARCHIVE, append("account-1", "DepositRecorded"))
+    assert isinstance(outcome, psycopg.Error) and outcome.sqlstate == STREAM_ARCHIVED, (
+        "account-1 was being moved into the archive when an append came. It waited for the stream's row, and then "
+        f"{f'was refused: {outcome.diag.message_primary}' if isinstance(outcome, psycopg.Error) else 'went through'}. First "
+        "lock, then look: the statement that locks the row returns archived_at, too. A SELECT before it sees what was."
+    )
+
+
+REFUSES = (
+    *BATCHES[:2],
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 is in the archive, account-2 is not",
+        before=put("account-1", "AccountClosed", row=True) + put("account-2", "AccountOpened", row=True) + TO_ARCHIVE,
+        given=tuple(
+            (f"""'{stream_id}', {expected}, '[{{"type": "X", "data": {{}}}}]'""",)
+            for stream_id in ("account-1", "account-2", "account-3")
+            for expected in (0, 1, 2, -1, "NULL")
+        ),
+        advice=Advice(
+            "Whoever appends to a stream that has an archived_at gets ES003, whatever they expect; nobody else does."
+        ),
+    ),
+)
+
+
+# 09.4 rebuild, from the whole log
+
+
+def archived_events_count(sandbox: Sandbox) -> None:
+    """Events in the archive count"""
+    store = a_bank_with_history(sandbox)
+    sandbox.execute("SELECT archive_stream('account-1')")
+    sandbox.answer(store, AccountBalances())
+    found = balances(sandbox)
+    assert "account-1" in found, (
+        "account-1 is in the archive, and after the rebuild account_balances has no row of it. Nobody notices on that day, and "
+        "the numbers are wrong for good. Archived events are still facts: read the log, FROM log."
+    )
+    assert found == RIGHT, (
+        f"From the whole log, account_balances should hold {show_all(RIGHT)}. It holds {show_all(found)}."
+    )
+
+
+def archived_events_have_their_place(sandbox: Sandbox) -> None:
+    """They come in the order of the log, among the others"""
+    store, spy = sandbox.store(), Spy()
+    spy.create(sandbox.database.connection)
+    # Positions, versions and moments are three orders.
+    for position, stream_id, version, day in ((1, "account-1", 3, 9), (2, "account-2", 2, 8), (3, "account-1", 4, 10)):
+        sandbox.execute(
+            put(
+                stream_id,
+                deposited(position, stream_id),
+                first=version,
+                position=lambda _, position=position: position,  # type: ignore[misc]
+                at=lambda _, day=day: moment(day),  # type: ignore[misc]
+            )
+        )
+    sandbox.put("till-7", "TillEmptied")  # of a type that the projection does not know
+    sandbox.execute("INSERT INTO streams VALUES ('account-1', 4), ('account-2', 2)")
+    sandbox.execute("SELECT archive_stream('account-2')")
+    sandbox.answer(store, spy)
+    amounts = [int(recorded.event.amount) for recorded in spy.seen]
+    assert amounts == [1, 2, 3], (
+        "The log holds deposits of 1, 2 and 3, at these positions; the 2 is in the archive. The projection saw "
+        f"{amounts}. `log` is both tables, in no order: ORDER BY position."
     )
 
 
@@ -541,6 +728,45 @@ EXERCISES = (
         ),
     ),
     Exercise(
+        id="09.3",
+        title="Your own append refuses",
+        minutes=3,
+        difficulty="easy",
+        keeps="schema/40_append_to_stream.sql",
+        given=WITHOUT_APPEND,
+        checks=(
+            an_archived_stream_is_refused,
+            the_refusal_names_the_stream,
+            a_live_stream_goes_on,
+            an_archive_under_way_is_waited_for,
+            *looks(*REFUSES),
+        ),
+        hints=(
+            "First lock, then look. The first statement has the stream's row in hand: let it return `archived_at`, too.",
+            "`RETURNING s.version - added, s.archived_at INTO actual, archived;` with `archived timestamptz;` among the "
+            "variables. Then look at it, before versions are compared.",
+            "```sql\n"
+            "IF archived IS NOT NULL THEN\n"
+            "    RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived\n"
+            "        USING ERRCODE = 'ES003';\n"
+            "END IF;\n```",
+        ),
+    ),
+    Exercise(
+        id="09.4",
+        title="Your own rebuild reads the log",
+        minutes=2,
+        difficulty="easy",
+        keeps="projections.py",
+        given=whole_schema(),
+        checks=(archived_events_count, archived_events_have_their_place),
+        hints=(
+            "Your rebuild reads a table. Which of the two tables holds what a read model is made of?",
+            "Both. One word changes: a view, `log`, puts them together.",
+            "`FROM log` in the place of `FROM events`. It is in no order by itself, so the ORDER BY stays.",
+        ),
+    ),
+    Exercise(
         id="09.2",
         title="Close the books",
         minutes=10,
@@ -555,8 +781,9 @@ EXERCISES = (
             money_stays_exact,
             there_has_to_be_an_open_book,
             a_book_that_was_begun_is_not_touched,
-            a_break_half_way_leaves_nothing,
             a_deposit_in_between_is_not_lost,
+            a_lost_race_is_the_callers,
+            *looks(*BOOKS),
         ),
         hints=(
             "Five steps: fold the old book, look whether it is open, append its last event, append the first one of the "
