@@ -15,7 +15,7 @@ $(shell rm -f .venv/lab .venv/test .venv/hub)
 endif
 endif
 
-.PHONY: lab update test bench hub bundle notebooks minutes instructors outputs clean my_course
+.PHONY: lab update test bench hub bundle notebooks minutes instructors outputs mutants clean my_course
 
 lab: .venv/lab
 	$(RUN) -m workshop.opening.command $(ARGS)
@@ -61,6 +61,10 @@ instructors: .venv/test
 outputs: .venv/test
 	$(RUN) -m workshop.making.grade_cells
 	$(RUN) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False solutions/*.ipynb
+
+# What the checks and the conformance tests catch, into docs/mutation-score.md: make mutants ARGS=answers, or package
+mutants: .venv/test
+	$(RUN) -m tests.mutants.score $(ARGS)
 
 clean:
 	rm -rf .venv .benchmark

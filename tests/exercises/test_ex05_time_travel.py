@@ -2,7 +2,7 @@
 
 from workshop.checks.exercises import ex05_time_travel as ex
 
-from .mistakes import Mistake
+from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake
 
 READ = "store.read_stream(stream_id, to_version=to_version, until=until)"
 ROWS = "[(r.version, r.recorded_at, r.type, state.balance) for r, state in zip(recorded, states)]"
@@ -29,6 +29,27 @@ THE_STATE_AT = (
             {READ: "[r for r in store.read_stream(stream_id, to_version=to_version)\n"
                    "                     if until is None or r.recorded_at < until]"},
             ex.at_a_moment, "`until` includes its end"),
+    Mistake("05.1", "until now, as of the definition", {"until=None": "until=__import__('datetime').datetime.now(__import__('datetime').UTC)"},
+            ex.without_limits_it_is_the_state_now, "its default is None"),
+    Mistake("05.1", "dates for moments",
+            {READ: "[r for r in store.read_stream(stream_id, to_version=to_version)\n"
+                   "                     if until is None or r.recorded_at.date() <= until.date()]"},
+            ex.at_every_hour_of_every_zone, "A moment has a time of day, too"),
+    Mistake("05.1", "moments without their zone",
+            {READ: "[r for r in store.read_stream(stream_id, to_version=to_version)\n"
+                   "                     if until is None or r.recorded_at.replace(tzinfo=None) <= until.replace(tzinfo=None)]"},
+            ex.at_every_hour_of_every_zone, "without its tzinfo"),
+    Mistake("05.1", "guesses a zone", {"until=until)": "until=until and until.astimezone())"},
+            ex.no_zone_no_moment, "Your function guessed a zone"),
+    Mistake("05.1", "no version taken for no limit, by counting",
+            {READ: "store.read_stream(stream_id, until=until)[:to_version]"},
+            AS_OURS, "are the last version, and the last moment, to take in"),
+    Mistake("05.1", "reads twice", {"    return state, version": f"    again = {READ}\n    return state, again[-1].version if again else 0"},
+            MEANWHILE, "somebody else deposited 100 in account-1"),
+    Mistake("05.1", "what evolve raises is passed by", {
+        "        state = evolve(state, recorded.event)\n":
+            "        try:\n            state = evolve(state, recorded.event)\n        except ConnectionError:\n            continue\n"},
+            BROKEN, "It should have let that error through"),
     Mistake("05.1", "a snapshot of now, whatever the moment",
             {READ: "store.read_stream(stream_id, to_version=None if until else to_version)"},
             ex.at_a_moment, "At the very moment of version 1"),
@@ -62,11 +83,24 @@ THE_HISTORY = (
             ex.each_balance_is_the_one_after_its_event, "the end of the history, not its course"),
     Mistake("05.2", "the amount instead of the balance",
             {"state.balance": "getattr(r.event, 'amount', None)"},
-            ex.each_balance_is_the_one_after_its_event, "The balances should be"),
+            ex.each_balance_is_the_one_after_its_event, "the amounts of the events"),
+    Mistake("05.2", "a fold without a first state", {"accumulate((r.event for r in recorded), evolve, initial=BankAccount())": "[0, *accumulate((r.event for r in recorded), evolve)]"},
+            ex.one_row_for_each_event, "accumulate takes the first event for it"),
+    Mistake("05.2", "the rows that move money alone", {"zip(recorded, states)": "zip(recorded, states) if hasattr(r.event, 'amount')"},
+            ex.one_row_for_each_event, "no filter"),
+    Mistake("05.2", "moments without their zone", {"r.recorded_at": "r.recorded_at.replace(tzinfo=None)"},
+            ex.versions_types_and_moments_are_the_events_own, "have lost their time zone"),
+    Mistake("05.2", "counts the versions", {"(r.version,": "(recorded.index(r) + 1,"},
+            AS_OURS, "no count"),
+    Mistake("05.2", "reads twice", {"zip(recorded, states)": "zip(store.read_stream(stream_id), (state for state in (*states, BankAccount())))"},
+            MEANWHILE, "from one read_stream"),
+    Mistake("05.2", "no history where it cannot be read", {"    recorded = store.read_stream(stream_id)\n":
+            "    try:\n        recorded = store.read_stream(stream_id)\n    except Exception:\n        recorded = []\n"},
+            BROKEN, "It should have let that error through"),
     Mistake("05.2", "float money", {"state.balance": "float(state.balance)"},
             ex.money_stays_decimal, "are of type float"),
     Mistake("05.2", "money as text", {"state.balance": "str(state.balance)"},
-            ex.each_balance_is_the_one_after_its_event, "The balances should be"),
+            ex.money_stays_decimal, "are of type str"),
     Mistake("05.2", "positions for versions", {"(r.version,": "(r.position + 10,"},
             ex.versions_types_and_moments_are_the_events_own, "and should be 1 to 4"),
     Mistake("05.2", "the path of the class for the type",

@@ -229,6 +229,8 @@ REBUILD = (
             ex.wrong_rows_become_right, "It holds no row"),
     Mistake("06.4", "rows instead of events", {"[store.types.record(row) for row in rows]": "rows"},
             ex.wrong_rows_become_right, "has no attribute 'event'"),
+    Mistake("06.4", "JSON that is not text", {"data::text, metadata::text": "data, metadata"},
+            ex.wrong_rows_become_right, "data::text"),
     Mistake("06.4", "all types of events", {"store.types.names(projection.handles)": "store.types.names([object])"},
             ex.it_replays_in_log_order, "names(projection.handles)"),
     Mistake("06.4", "stream by stream", {"ORDER BY position": "ORDER BY stream_id, version"},

@@ -139,6 +139,14 @@ HOW_FAR_THE_LOG_IS_SETTLED = (
             ex.others_do_not_count, "objsubid 2"),
     Mistake("08.2", "all databases", {DATABASE: ""},
             ex.others_do_not_count, "pg_locks shows all databases"),
+    Mistake("08.2", "draws a position", {THE_SEQUENCE: "    drawn := nextval('events_position_seq') - 1;\n"},
+            ex.nothing_open, "looking has drawn one"),
+    Mistake("08.2", "the wrong way round", {"INTO drawn": "INTO settled", "least(drawn,": "least(settled,", "INTO settled\n": "INTO drawn\n"},
+            ex.an_open_append_holds_back, "the wrong way round"),
+    Mistake("08.2", "the lower part alone", {"(classid::bigint & 65535) << 32 | objid::bigint": "objid::bigint"},
+            AS_OURS, "A position is one number of 48 bits"),
+    Mistake("08.2", "looks wherever it is called", {"    IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN": "    IF false THEN"},
+            AS_OURS, "In a REPEATABLE READ transaction it refuses"),
     Mistake("08.2", "the locks first", LOCKS_FIRST,
             ex.the_sequence_first, "First see which positions there are"),
 )  # fmt: skip
@@ -161,7 +169,7 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
     Mistake("08.3", "moves to the settled position, whatever was read", {REACHED: "max(checkpoint, settled)"},
             ex.no_more_than_size, "Where the batch is full there may be more"),
     Mistake("08.3", "reads all", {"limit=size, ": ""},
-            ex.no_more_than_size, "[[1, 2, 3, 4, 5]]"),
+            ex.no_more_than_size, "[[1, 2, 4, 5, 6]]"),
     Mistake("08.3", "counts events", {REACHED: "checkpoint + size"},
             ex.the_checkpoint_moves, "the table says checkpoint 100"),
     Mistake("08.3", "calls the handler for nothing", {"if events:": "if True:"},
@@ -199,6 +207,16 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
             ex.two_workers_take_turns, "FOR UPDATE"),
     Mistake("08.3", "a lock that others can have, too", {" FOR UPDATE": " FOR KEY SHARE"},
             ex.two_workers_take_turns, "FOR UPDATE"),
+    Mistake("08.3", "passes by what is locked", {" FOR UPDATE": " FOR UPDATE SKIP LOCKED"},
+            ex.two_workers_take_turns, "SKIP LOCKED passes by"),
+    Mistake("08.3", "does not wait", {" FOR UPDATE": " FOR UPDATE NOWAIT"},
+            MEANWHILE, "without NOWAIT"),
+    Mistake("08.3", "counts the events", {REACHED: "checkpoint + len(events) if len(events) == size else max(checkpoint, settled)"},
+            ex.no_more_than_size, "and not a number of events"),
+    Mistake("08.3", "one category for all", {", **wanted)\n        if": ", event_types=wanted.get('event_types'))\n        if"},
+            AS_OURS, "**wanted is passed on as it is"),
+    Mistake("08.3", "a batch is full when it is not empty", {"len(events) == size": "events"},
+            ex.others_are_passed_by, "checkpoint should be 3"),
 )  # fmt: skip
 
 SLEEP_UNTIL_THE_BELL_RINGS = (
@@ -274,7 +292,9 @@ YOUR_OWN_APPEND = (
 )  # fmt: skip
 
 # In 08.6
-VERDICT = 'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+VERDICT = (
+    'assert reader.handled() == [1, 2], f"an append was open meanwhile; handled are {reader.handled()}, not [1, 2]"'
+)
 HUNT = (
     Mistake("08.6", "expects what is skipped", {VERDICT: VERDICT.replace("== [1, 2]", "== [2]")},
             "One without a fault passes", "What should have happened there?"),

@@ -7,7 +7,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex10_mature_solutions as ex
 
 from ..postgres import Server
-from .mistakes import Mistake, defined_in, failures
+from .mistakes import AS_OURS, Mistake, defined_in, failures
 
 # In 10.1
 STATUS = """    if account.status != "open":
@@ -55,6 +55,12 @@ def test_a_promise(store):
 RETURNS = VERDICT.replace("assert stored ==", "return stored ==").partition(", f")[0]
 
 WITHDRAW_CASH = (
+    Mistake("10.1", "records, then looks", {RECORD: "", STATUS: RECORD + "\n" + STATUS},
+            ex.all_of_it_can_be_withdrawn, "First the rules, then the event"),
+    Mistake("10.1", "rounds to cents", {RECORD: "    account.cash_withdrawn(round(amount, 2), cashier_id)"},
+            AS_OURS, "nothing rounded"),
+    Mistake("10.1", "closed is all that is not open", {'account.status != "open"': 'account.status == "closed"'},
+            AS_OURS, "whatever else it is"),
     Mistake("10.1", "records nothing", {RECORD: ""},
             ex.it_records_a_withdrawal, "there are none"),
     Mistake("10.1", "records a deposit", {RECORD: "    account.record_deposit(amount, cashier_id)"},
@@ -65,7 +71,7 @@ WITHDRAW_CASH = (
     Mistake("10.1", "a negative amount", {RECORD: "    account.cash_withdrawn(-amount, cashier_id)"},
             ex.it_records_a_withdrawal, "amount=Decimal('-30.00')"),
     Mistake("10.1", "arguments turned round", {RECORD: "    account.cash_withdrawn(cashier_id, amount)"},
-            ex.it_records_a_withdrawal, "TypeError"),
+            ex.it_records_a_withdrawal, "takes the amount first"),
     Mistake("10.1", "takes it off as well", {RECORD: RECORD + "\n    account.balance -= amount"},
             ex.the_balance_follows_from_the_event, "takes the amount off already"),
     Mistake("10.1", "keeps the last of it", {"amount > account.balance": "amount >= account.balance"},
@@ -116,6 +122,15 @@ CONVICT = (
         pass
     assert len(store.read_stream("account-1")) == 1, "a late writer was let in"
 """}, ex.it_blames_nobody_else, "fail for that one alone"),
+    Mistake("10.2", "tests late writers as well", {VERDICT: VERDICT + """
+    try:
+        store.append("account-1", [deposit], expected_version=0)
+    except WrongExpectedVersion:
+        assert len(store.read_stream("account-1")) == 1, "a late writer was refused and stored"
+"""}, ex.it_blames_nobody_else, "which stores what came too late instead"),
+    Mistake("10.2", "tests the versions as well", {VERDICT: VERDICT + """
+    assert store.read_stream("account-1")[0].version == 1, "versions are 1, 2, 3"
+"""}, ex.it_blames_nobody_else, "the version 0 instead"),
     Mistake("10.2", "the event of the hint, without its field", {'NobodyKnowsThis("account-1")': "NobodyKnowsThis()"},
             ex.a_good_store_passes, "That event has a field, account_id"),
     Mistake("10.2", "asks for the class", """

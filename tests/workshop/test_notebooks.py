@@ -120,6 +120,15 @@ def test_the_page_for_an_assistant_names_what_is_there() -> None:
 
 
 @each_notebook
+def test_what_is_asked_before_an_experiment_is_answered_in_it(path: Path) -> None:
+    code = "\n".join(python(path))
+    asked = re.findall(r'^predict\("([\d.]+[A-Z])"', code, re.MULTILINE)
+    came = re.findall(r'^ *outcome\("([\d.]+[A-Z])"', code, re.MULTILINE)
+    assert asked == [f"{path.stem[:2]}.{letter}" for letter in "ABCDEFGHIJ"[: len(asked)]]
+    assert list(dict.fromkeys(came)) == asked
+
+
+@each_notebook
 def test_relative_links_lead_to_files(path: Path) -> None:
     for text in texts(path, "markdown"):
         for link in re.findall(r"\]\(([^)\s]+)\)", text):

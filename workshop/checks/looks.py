@@ -13,7 +13,7 @@ from .exercise import Check
 from .interlopers import MOST_PLACES, Act, Breaks, Comes, Kind, Looks
 from .sandbox import Sandbox
 from .scene import Cases, Scene, Somebody
-from .stage import FAILED, IDLE, Mode, Rows, Seen, Setup, Side, Stage
+from .stage import CLOSED, FAILED, IDLE, Mode, Rows, Seen, Setup, Side, Stage
 from .words import apart, listed, short
 
 _HOW: dict[Mode, str] = {
@@ -41,6 +41,8 @@ def looks(*scenes: Scene, setup: Setup | None = None) -> tuple[Check, ...]:
     """
     cases = [scene for scene in scenes if isinstance(scene, Cases)]
     scenes = tuple(scene for scene in scenes if not isinstance(scene, Cases))
+    # What a caller's transaction makes of a call is seen in the first scene of it.
+    firsts = [scene for number, scene in enumerate(scenes) if scene.call not in [it.call for it in scenes[:number]]]
     in_database = bool(scenes) or any(each.in_database for each in cases)
 
     def stage(sandbox: Sandbox) -> Stage:
@@ -54,13 +56,14 @@ def looks(*scenes: Scene, setup: Setup | None = None) -> tuple[Check, ...]:
         for each in cases:
             _same(stage(sandbox), each)
         for scene in scenes:
-            _undisturbed(stage(sandbox), scene)
+            _undisturbed(stage(sandbox), scene, _HOW if scene in firsts else ("alone",))
 
     def meanwhile(sandbox: Sandbox) -> None:
         """Somebody may come in between, at any point"""
         for scene in scenes:
             for somebody in scene.somebody:
-                _meanwhile(stage(sandbox), scene, somebody)
+                is_first = scene in firsts and somebody is scene.somebody[0]
+                _meanwhile(stage(sandbox), scene, somebody, inside=is_first and not somebody.then)
 
     def broken(sandbox: Sandbox) -> None:
         """Wherever it breaks, nothing is half done"""
@@ -98,13 +101,15 @@ def _same(stage: Stage, cases: Cases) -> None:
             _must_be(seen, [wanted], replace(cases, given=given), where)
 
 
-def _undisturbed(stage: Stage, scene: Scene) -> None:
+def _undisturbed(stage: Stage, scene: Scene, modes: Iterable[Mode]) -> None:
     """Raise AssertionError unless an answer that nobody disturbs does what the reference does, and nobody sees half."""
-    for mode in _HOW:
+    for mode in modes:
         seen, half = _looked_at(stage, "answer", scene, mode)
         right, also_half = _looked_at(stage, "reference", scene, mode)
-        # Without autocommit, who commits could as well have left that to the caller.
-        _must_be(seen, [right, replace(right, left=())] if mode == "manual" else [right], scene, _HOW[mode])
+        alike = [right]
+        if mode == "manual":  # who commits could as well leave that to the caller, or have nothing to commit
+            alike += [replace(right, left=left) for left in ((), (IDLE,))]
+        _must_be(seen, alike, scene, _HOW[mode])
         if half and not also_half:
             _tell(scene, half, scene.advice.left)
 
@@ -127,10 +132,10 @@ def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen
 # Somebody comes in between
 
 
-def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody) -> None:
+def _meanwhile(stage: Stage, scene: Scene, somebody: Somebody, inside: bool) -> None:
     """Raise AssertionError unless it comes out as with the reference, wherever somebody comes in between."""
     acts: dict[Mode, list[Act]] = {"alone": ["holds"] if somebody.then else list(_AND_THEN)}
-    if somebody is scene.somebody[0] and not somebody.then:
+    if inside:
         acts["inside"] = ["commits"]
     for mode in acts:
 
@@ -181,17 +186,24 @@ def _broken(stage: Stage, scene: Scene) -> None:
     before = stage.before(scene).rows
     for mode in _HOW:
         whole = stage.undisturbed("answer", scene, mode)
+
+        def right(kind: Kind, mode: Mode = mode) -> Iterator[Seen]:
+            """Play the reference with it: what comes late is what the rule below does not know."""
+            for it in reversed(_chosen(stage.undisturbed("reference", scene, mode).places)):
+                who = Breaks(kind, it)
+                seen = who.heard(stage.play("reference", scene, mode, who))
+                yield replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
+
+        known = {kind: _Lazy(right(kind)) for kind in _WHAT_BROKE}
         for kind, at in _breaks(stage, whole, mode):
             who = Breaks(kind, at)
             seen = who.heard(stage.play("answer", scene, mode, who))
+            seen = replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
             if not who.was_met or seen.outcome == who.THROUGH and _is_clean(seen, mode, before, whole.rows):
                 continue
-            right = []
-            for it in _chosen(stage.undisturbed("reference", scene, mode).places):
-                who = Breaks(kind, it)
-                right.append(who.heard(stage.play("reference", scene, mode, who)))
-            scene = replace(scene, advice=replace(scene.advice, outcome=scene.advice.left))
-            _must_be(seen, right, scene, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}")
+            if seen not in known[kind]:
+                blamed = replace(scene, advice=replace(scene.advice, outcome=scene.advice.left))
+                _must_be(seen, [*known[kind]], blamed, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}")
 
 
 def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]:
@@ -207,10 +219,10 @@ def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]
 
 
 def _is_clean(seen: Seen, mode: Mode, before: Rows, whole: Rows) -> bool:
-    """Whether an error has left nothing half done: all is as before, or, outside a transaction, all is done."""
+    """Whether an error has left nothing half done: all is as before, or all is done, or the transaction has failed."""
     if mode == "alone":
         return not seen.left and seen.rows in (before, whole)
-    return seen.left == (FAILED,) or (seen.left in ((), (IDLE,)) and seen.rows == before)
+    return seen.left == (FAILED,) or (seen.left in ((), (IDLE,)) and seen.rows in (before, whole))
 
 
 # What is told

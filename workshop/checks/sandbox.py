@@ -216,13 +216,13 @@ class Sandbox:
         self._database.close_others()
         self.execute(self.clear_script())
 
-    def clear_script(self) -> str:
-        """Return the SQL that does so, as one script; tables that were made since are not in it.
+    def clear_script(self, anew: bool = False) -> str:
+        """Return the SQL that does so, as one script; tables that were made since are in it only if it is made anew.
 
         Triggers that keep events from being deleted are told to let this one pass. To disable them, and to enable them
         again, would have every function planned anew.
         """
-        if not self._clear:
+        if anew or not self._clear:
             tables = self.execute(
                 "SELECT quote_ident(relname),"
                 " (SELECT string_agg(pg_get_serial_sequence(quote_ident(relname), attname), ' ') FROM pg_attribute"

@@ -34,6 +34,7 @@ Side = Literal["answer", "reference"]
 Mode = Literal["alone", "inside", "manual"]  # autocommit; in a transaction of the caller's; without autocommit
 FAILED = "the caller's transaction has failed"
 IDLE = "no transaction is under way"
+CLOSED = "the connection is closed"
 Setup = Callable[[psycopg.Connection], Any]
 GATES = 4711  # the first number of the advisory locks at which functions in the database stop
 
@@ -209,6 +210,7 @@ class Stage:
         self._named: Scene | None = None  # whose ids are known
         self._undisturbed: dict[tuple[Side, int, Mode], Seen] = {}
         self._since = datetime.now(UTC)
+        self._is_ended = False  # whether the caller's connection is, whether it knows or not
         if not in_database:
             return
         self._database = database = sandbox.database
@@ -221,7 +223,7 @@ class Stage:
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
         shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
-        self._clear = sandbox.clear_script() if shared else ""
+        self._clear = sandbox.clear_script(anew=setup is not None) if shared else ""
         self.connection = self._new_caller()
         # Who arranges, and who comes in between, does so by the reference's functions.
         self.somebody = database.connect(lock_timeout="1ms", search_path=reference)
@@ -260,7 +262,7 @@ class Stage:
         status = self.connection.info.transaction_status
         changed_by_others = play.who.changes_rows
         if self.connection.closed:
-            play.left.append("the connection is closed")
+            play.left.append(CLOSED)
         elif mode == "alone":
             if status != TransactionStatus.IDLE:
                 play.left.append("a transaction is left open")
@@ -360,7 +362,7 @@ class Stage:
 
     def end_connection(self) -> None:
         """End the caller's connection, as a server does that is shut down, and wait until it has ended."""
-        pid = self.connection.info.backend_pid
+        pid, self._is_ended = self.connection.info.backend_pid, True
         self._observer.execute("SELECT pg_terminate_backend(%s)", (pid,))
         deadline = time.monotonic() + 5  # pg_terminate_backend itself looks only every 100 milliseconds
         while self._observer.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
@@ -378,8 +380,9 @@ class Stage:
         self._observer.execute(f"SET lock_timeout = '5s'; {first} {self._clear} {before} SET lock_timeout = '1ms'")
 
     def _ready(self, side: Side) -> None:
-        if self.connection.closed:
-            self.connection = self._new_caller()
+        if self.connection.closed or self._is_ended:
+            self.connection.close()
+            self.connection, self._is_ended = self._new_caller(), False
         if not self.is_idle():
             self.connection.rollback()
         self.connection.autocommit = True

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, is_dataclass, replace
 from decimal import Decimal
 from functools import partial
+from inspect import isgenerator
 from typing import Any
 
 from eventstore import ANY, Decider, EventStore, EventStoreError, UnknownEventType, WrongExpectedVersion
@@ -17,6 +18,7 @@ from ...bank import (
     CommandRefused,
     DepositRecorded,
     OpenAccount,
+    RecordDeposit,
     WithdrawCash,
     account_decider,
     decide,
@@ -24,10 +26,14 @@ from ...bank import (
     examples,
 )
 from ...bank.given_when_then import Given
+from ..arranged import append, put
 from ..exercise import Exercise
 from ..given import core_schema
 from ..hunts import Hunt, Slip, checks_of
+from ..looks import looks
 from ..sandbox import Sandbox
+from ..scene import Advice, Call, Cases, Scene, Somebody
+from ..stage import Stage
 from ..suspects import Suspect, convicts
 
 # Another account, currency and cashier than those of the notebook: what is written into an answer shows.
@@ -65,6 +71,13 @@ def decided(sandbox: Sandbox, command: Any, state: BankAccount) -> list[Any]:
         "business of evolve."
     )
     assert not is_dataclass(events), f"decide returned an event instead of a list: {case}. Return `[{events}]`."
+    assert not isinstance(events, BaseException), (
+        f"decide returned the error {events!r} instead of raising it: {case}. Nobody would notice: `raise`."
+    )
+    assert not isgenerator(events), (
+        f"decide is a generator: {case}. It is used up by whoever looks at its events first, and no rule is looked at before "
+        "that. Return a list, with `return` and not `yield`."
+    )
     return list(events)
 
 
@@ -163,6 +176,39 @@ def only_an_empty_account_is_closed(sandbox: Sandbox) -> None:
     """Only an empty account is closed"""
     for balance in ("100", "0.01"):
         is_refused(sandbox, CloseAccount(), account(balance), "There is money in it: only an empty account is closed.")
+
+
+def _decided(decide: Any, _: object, command: Any, state: BankAccount) -> Any:
+    events = decide(command, state)
+    return list(events) if isinstance(events, tuple) else events
+
+
+DECISIONS = Cases(
+    call=Call("decide({})", _decided),
+    given=tuple(
+        (command, state)
+        for state in examples.ACCOUNTS
+        for command in (
+            *(
+                OpenAccount(id, currency)
+                for id, currency in (("account-7", "EUR"), ("a", ""), (state.account_id, "PLN"))
+            ),
+            *(
+                kind(amount, cashier)
+                for amount in sorted(
+                    {*examples.AMOUNTS[::2], *(state.balance + Decimal(more) for more in ("-0.01", "0", "0.01"))}
+                )
+                for kind, cashier in ((RecordDeposit, "cashier-7"), (WithdrawCash, "c"))
+            ),
+            CloseAccount(),
+        )
+    ),
+    in_database=False,
+    advice=Advice(
+        "Each rule holds to its edge: what is not open, an amount of 0, more than there is, a balance that is not 0, be it "
+        "negative. And an event says just what was wanted, of the account that it is about."
+    ),
+)
 
 
 # 04.2 handle
@@ -360,6 +406,11 @@ def a_conflict_is_decided_again(sandbox: Sandbox) -> None:
             f"decide was asked {times(len(bank.seen))}: after a conflict load the stream again, and decide again."
         ) from None
     asked = len(bank.seen)
+    assert bank.store.expected[0] == 2, (
+        f"decide was shown the account at version 2. Somebody paid in 5, and the append expected version "
+        f"{bank.store.expected[0]}: the answer to a second question. Expect the version that was loaded with the state, by "
+        "aggregate_stream."
+    )
     assert asked == 2, (
         f"Somebody paid in 5 while 30 were withdrawn, and decide was asked {times(asked)}. What it had decided rests on a "
         "state that is gone, and must not be appended again: load, decide and append are one round."
@@ -395,17 +446,27 @@ def the_money_may_be_gone(sandbox: Sandbox) -> None:
 def attempts_are_bounded(sandbox: Sandbox) -> None:
     """It gives up after so many attempts"""
     bank = BusyBank(sandbox, *[[deposited("1")]] * 12)
+    through = "After the third conflict, let WrongExpectedVersion through: a bare `raise`."
     try:
         returned = bank.handle(withdraw("30"), attempts=3)
-    except WrongExpectedVersion:
+    except WrongExpectedVersion as error:
         asked = len(bank.seen)
         assert asked == 3, (
             f"With attempts=3, decide should be asked 3 times, the first time included. It was asked {times(asked)}."
         )
+        assert error.actual == 5, (
+            f"The last append met version 5, and handle raised an error of its own: {error}. {through}"
+        )
         return
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(
+            f"Somebody else was faster again and again. With attempts=3, handle raised {type(error).__name__}: {error}. {through}"
+        ) from error
     raise AssertionError(
         f"Somebody else was faster again and again. With attempts=3, decide was asked {times(len(bank.seen))}, and handle "
-        f"returned {returned!r}. After the third conflict, let WrongExpectedVersion through: a bare `raise`."
+        f"returned {returned!r}. {through}"
     )
 
 
@@ -430,6 +491,94 @@ def other_errors_get_through(sandbox: Sandbox) -> None:
 @dataclass(frozen=True)
 class Unheard:
     """An event that nobody registered."""
+
+
+def _no_events(command: Any, state: Any) -> list[Any]:
+    return []
+
+
+def _two_events(command: Any, state: Any) -> list[Any]:
+    return [withdrawn(command.amount), withdrawn("1")]
+
+
+def _unheard(command: Any, state: Any) -> list[Any]:
+    return [Unheard()]
+
+
+def _broken_bank(command: Any, state: Any) -> list[Any]:
+    return [withdrawn("1")]
+
+
+def _broken_evolve(state: Any, event: Any) -> Any:
+    raise ConnectionError("the bank is out of order")
+
+
+def _handle(
+    handle: Any, stage: Stage, stream_id: str, command: Any, decide: Callable = decide, attempts: int | None = None
+) -> Any:
+    decider = Decider(BankAccount(), stage.place(decide), _broken_evolve if decide is _broken_bank else evolve)
+    how = {} if attempts is None else {"attempts": attempts}
+    return handle(stage.store(), decider, stream_id, command, **how)
+
+
+HANDLE = Call("handle(store, decider, {})", _handle)
+HAS_100 = put(ACCOUNT, OPENED, deposited("100"), row=True)
+OF_HANDLE = Advice(
+    "What is returned is the state that decide saw, with the events of this command alone, and the version of the last of them. "
+    "After a WrongExpectedVersion all begins anew; every other error gets through at once, and so does the last conflict.",
+    "The events of a command go in by one append, at the version that was loaded with the state, and only if there are some.",
+    "handle leaves the transaction to its caller, and every error but a WrongExpectedVersion gets through at once.",
+)
+
+
+def pays_in(amount: str, account: str = ACCOUNT) -> Somebody:
+    return Somebody(f"deposited {amount} in {account}", append(account, examples.deposited(amount, account)))
+
+
+HANDLED = (
+    Cases(
+        call=HANDLE,
+        story=f"{ACCOUNT} holds 100 at version 2, account-12 10 at version 11, account-8 is closed",
+        before=HAS_100
+        + put("account-12", examples.opened("account-12"), *[examples.deposited("1", "account-12")] * 10, row=True)
+        + put("account-8", examples.opened("account-8"), examples.closed("account-8"), row=True),
+        given=(
+            *((ACCOUNT, withdraw(amount)) for amount in ("0.01", "100", "101")),
+            *((stream_id, withdraw("10")) for stream_id in ("account-12", "account-8")),
+            *((stream_id, OpenAccount(stream_id, "EUR")) for stream_id in (ACCOUNT, "account-9", "x" * 255, "")),
+            *((ACCOUNT, withdraw("30"), decide) for decide in (_no_events, _two_events, _unheard, _broken_bank)),
+            ("account-9", withdraw("30"), _no_events),
+            ("account-9", withdraw("30"), _two_events),
+        ),
+        advice=OF_HANDLE,
+    ),
+    Scene(
+        call=HANDLE,
+        story=f"{ACCOUNT} holds 100",
+        before=HAS_100,
+        given=(ACCOUNT, withdraw("30"), _two_events),
+        somebody=(pays_in("5"),),
+        stranger=pays_in("5", "account-8"),
+        advice=OF_HANDLE,
+    ),
+    Scene(
+        call=HANDLE,
+        story=f"{ACCOUNT} holds 100",
+        before=HAS_100,
+        given=(ACCOUNT, withdraw("100"), decide, 1),
+        somebody=(Somebody(f"withdrew 1 from {ACCOUNT}", append(ACCOUNT, withdrawn("1"))),),
+        breaks=False,
+        advice=OF_HANDLE,
+    ),
+    Scene(
+        call=HANDLE,
+        story="There is no account-9",
+        given=("account-9", OpenAccount("account-9", "EUR")),
+        somebody=(Somebody("opened account-9", append("account-9", examples.opened("account-9", "PLN"))),),
+        breaks=False,
+        advice=OF_HANDLE,
+    ),
+)
 
 
 # 04.3 given, when, then
@@ -672,6 +821,7 @@ EXERCISES = (
             no_more_than_there_is,
             but_all_of_it,
             only_an_empty_account_is_closed,
+            *looks(DECISIONS),
         ),
         hints=(
             "Begin with what goes well: for each of the four commands, return its event in a list. The first three checks "
@@ -713,6 +863,7 @@ EXERCISES = (
             the_money_may_be_gone,
             attempts_are_bounded,
             other_errors_get_through,
+            *looks(*HANDLED),
         ),
         hints=(
             "Write it without any conflict first: load, decide, append at the version you loaded, and return. That passes "

@@ -1,6 +1,6 @@
 """The exercises of notebook 05: the fold of a part of a stream, and the history of a state."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -9,10 +9,15 @@ import pandas as pd
 from eventstore import EventStore
 
 from ...bank import BankAccount, evolve
-from ...bank.examples import deposited, opened, withdrawn
+from ...bank.examples import closed, deposited, employed, opened, withdrawn
+from ..arranged import FIRST_MOMENT, append, moment, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..looks import looks
 from ..sandbox import Sandbox
+from ..scene import Advice, Call, Cases, Scene, Somebody
+from ..stage import Stage
+from .ex03_aggregation import FOLD, FOLD_OF, INITIALS, STREAMS, collect
 
 HISTORY = [opened(), deposited("100.00"), deposited("50.00"), withdrawn("30.00")]
 BALANCES = [Decimal("0.00"), Decimal("100.00"), Decimal("150.00"), Decimal("120.00")]
@@ -35,6 +40,21 @@ def account_at(sandbox: Sandbox, store: EventStore, **limits: Any) -> tuple[Bank
     return returned
 
 
+def money(amount: Any) -> str:
+    """Return an amount as all are told: 0 reads like 0.00."""
+    return f"{amount:.2f}" if isinstance(amount, Decimal) else repr(amount)
+
+
+def must_be(returned: tuple[BankAccount, Any], balance: Decimal, version: int, when: str, advice: str) -> None:
+    account, found = returned
+    assert account.balance == balance, (
+        f"{when} the balance was {money(balance)}. You returned {money(account.balance)}, and version {found!r}. {advice}"
+    )
+    assert found == version, (
+        f"{when} the last event was version {version}. You returned version {found!r}, with the right balance. {advice}"
+    )
+
+
 # 05.1 The state at a version, at a moment
 
 
@@ -42,8 +62,12 @@ def without_limits_it_is_the_state_now(sandbox: Sandbox) -> None:
     """Without limits it is the state now"""
     store, _ = history(sandbox)
     account, version = account_at(sandbox, store)
+    assert version or account != BankAccount(), (
+        "Without limits no event was read, and there are four. Where `until` is left out there is no limit: its default is "
+        "None. A default such as now() is worked out once, when the function is defined."
+    )
     assert account.balance == Decimal("120.00"), (
-        f"All four events leave a balance of 120.00. Yours is {account.balance}: is every event folded, once?"
+        f"All four events leave a balance of 120.00. Yours is {money(account.balance)}: is every event folded, once?"
     )
     assert version == 4, f"The last event has version 4. You returned version {version!r}."
 
@@ -52,24 +76,67 @@ def at_a_version(sandbox: Sandbox) -> None:
     """It stops at a version, that one included"""
     store, _ = history(sandbox)
     for to_version, balance in enumerate(BALANCES, start=1):
-        account, version = account_at(sandbox, store, to_version=to_version)
-        assert (account.balance, version) == (balance, to_version), (
-            f"At version {to_version} the balance was {balance}. You returned {account.balance} and version {version!r}. "
-            "`to_version` is the last version to take in; read_stream has a parameter of the same name."
+        must_be(
+            account_at(sandbox, store, to_version=to_version),
+            balance,
+            to_version,
+            f"At version {to_version}",
+            "`to_version` is the last version to take in; read_stream has a parameter of the same name.",
         )
 
 
 def at_a_moment(sandbox: Sandbox) -> None:
     """It stops at a moment, that one included"""
-    store, moments = history(sandbox)
-    for number, (moment, balance) in enumerate(zip(moments, BALANCES, strict=True), start=1):
-        account, version = account_at(sandbox, store, until=moment)
-        assert (account.balance, version) == (balance, number), (
-            f"At the very moment of version {number} the balance was {balance}. You returned {account.balance} and "
-            f"version {version!r}. `until` includes its end; read_stream has a parameter of the same name."
+    sandbox.put("account-1", *HISTORY)  # one a day, at noon
+    store, moments = sandbox.store(), [moment(version) for version in (1, 2, 3, 4)]
+    for number, (at, balance) in enumerate(zip(moments, BALANCES, strict=True), start=1):
+        must_be(
+            account_at(sandbox, store, until=at),
+            balance,
+            number,
+            f"At the very moment of version {number}",
+            "`until` includes its end; read_stream has a parameter of the same name.",
         )
-    account, version = account_at(sandbox, store, until=moments[-1] + timedelta(days=1))
+    _, version = account_at(sandbox, store, until=moments[-1] + timedelta(days=1))
     assert version == 4, f"A day after the last event, the version is 4. You returned {version!r}."
+
+
+def at_every_hour_of_every_zone(sandbox: Sandbox) -> None:
+    """A moment is more than a date, and the same in every zone"""
+    sandbox.put("account-1", *HISTORY)  # one a day, at noon
+    store = sandbox.store()
+    must_be(
+        account_at(sandbox, store, until=moment(3) - timedelta(hours=1)),
+        BALANCES[1],
+        2,
+        "Version 3 was recorded at noon. An hour before, on the same date,",
+        "A moment has a time of day, too.",
+    )
+    for zone in (timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-8))):
+        at = moment(3).astimezone(zone)
+        must_be(
+            account_at(sandbox, store, until=at),
+            BALANCES[2],
+            3,
+            f"At {at}, which is the very moment of version 3 as another time zone tells it,",
+            "Compare moments as they are: without its tzinfo, noon in Warsaw is taken for noon in Greenwich.",
+        )
+
+
+def no_zone_no_moment(sandbox: Sandbox) -> None:
+    """A moment without a zone is refused"""
+    sandbox.put("account-1", *HISTORY)
+    at = moment(3).replace(tzinfo=None)
+    try:
+        _, version = account_at(sandbox, sandbox.store(), until=at)
+    except AssertionError:
+        raise
+    except Exception:
+        return
+    raise AssertionError(
+        f"until={at!r} has no time zone, so it says no moment. Your function guessed a zone, and returned version {version!r}: "
+        "a guess gives a wrong answer that looks right. Hand `until` on as it came: read_stream refuses it."
+    )
 
 
 def before_the_beginning(sandbox: Sandbox) -> None:
@@ -91,7 +158,7 @@ def before_the_beginning(sandbox: Sandbox) -> None:
 def both_limits_hold(sandbox: Sandbox) -> None:
     """With both limits, both hold"""
     store, moments = history(sandbox)
-    for to_version, until, expected in ((2, moments[3], 2), (4, moments[1], 2)):
+    for to_version, until, expected in ((2, moments[3], 2), (4, moments[1], 2)):  # either is the narrower one
         _, version = account_at(sandbox, store, to_version=to_version, until=until)
         assert version == expected, (
             f"Up to version {to_version} and up to the moment of version {moments.index(until) + 1}, the last event is "
@@ -99,12 +166,77 @@ def both_limits_hold(sandbox: Sandbox) -> None:
         )
 
 
+LIMITED = Advice(
+    f"{FOLD_OF.outcome} `to_version` and `until` are the last version, and the last moment, to take in; where one is None, it "
+    "limits nothing, and an event ahead of the clock is read, too.",
+)
+_NOON = moment(3)
+_AT = (
+    *(_NOON + timedelta(microseconds=more) for more in (-1, 0, 1)),
+    *(_NOON.astimezone(timezone(timedelta(minutes=minutes))) for minutes in (345, -480)),
+    _NOON - timedelta(hours=11),
+    FIRST_MOMENT - timedelta(microseconds=1),
+    moment(12),
+    datetime(9999, 12, 31, tzinfo=UTC),
+)
+STATES = (
+    Cases(
+        call=FOLD,
+        story="account-1 holds the versions 1 to 12, one a day at noon from 1 March 2025 on; Account-1 holds three of one moment",
+        before=STREAMS,
+        given=(
+            *(
+                ("account-1", (), collect, {"to_version": version})
+                for version in (None, 0, 1, 2, 9, 10, 11, 13, 2**31, 10**10)
+            ),
+            *(("account-1", (), collect, {"until": at}) for at in (None, *_AT)),
+            *(
+                ("account-1", (), collect, {"to_version": version, "until": at})
+                for version in (2, 4, None)
+                for at in _AT[:2]
+            ),
+            *(
+                (stream_id, (), collect, {"until": FIRST_MOMENT})
+                for stream_id in ("account-10", "Account-1", "a", "nobody-1")
+            ),
+            *(
+                (stream_id, (), collect, {"to_version": 9})
+                for stream_id in ("account-10", "Account-1", "a", "nobody-1")
+            ),
+            *((stream_id, *INITIALS[-2]) for stream_id in ("account-10", "a")),
+            *(("account-1", *fold, {"to_version": 3}) for fold in INITIALS),
+            *(("account-1", *fold, {"to_version": 0}) for fold in INITIALS),
+        ),
+        advice=LIMITED,
+    ),
+    *(
+        Scene(
+            call=FOLD,
+            story="account-1 holds four events",
+            before=put("account-1", *HISTORY, row=True),
+            given=("account-1", (), collect, limits),
+            somebody=(Somebody("deposited 100 in account-1", append("account-1", deposited(100))),),
+            stranger=Somebody("deposits 100 in account-1", append("account-1", deposited(100))),
+            breaks=not limits,
+            advice=LIMITED,
+        )
+        for limits in ({}, {"to_version": 5})
+    ),
+)
+
+
 # 05.2 The history of a balance
 
 
 def frame(sandbox: Sandbox, store: EventStore, stream_id: str = "account-1") -> pd.DataFrame:
     """Return what the learner's function returns, which must be a data frame with the columns asked for."""
-    returned = sandbox.answer(store, stream_id)
+    try:
+        returned = sandbox.answer(store, stream_id)
+    except AttributeError as error:
+        raise AssertionError(
+            f"Your function raised AttributeError: {error}. Does the fold begin with a state? Without `initial=BankAccount()`, "
+            "accumulate takes the first event for it."
+        ) from error
     assert isinstance(returned, pd.DataFrame), (
         f"balance_history should return a data frame; it returned {type(returned).__name__}."
     )
@@ -117,9 +249,10 @@ def one_row_for_each_event(sandbox: Sandbox) -> None:
     """There is one row for each event"""
     store, _ = history(sandbox)
     rows = frame(sandbox, store)
-    assert len(rows) == 4, (
-        f"The stream has four events, your data frame has {len(rows)} rows. "
+    assert len(rows) == 4, f"The stream has four events, your data frame has {len(rows)} rows. " + (
         "`accumulate` with `initial` returns one value more than there are events: the first is before all of them."
+        if len(rows) > 4
+        else "Each event has its row, also one that moves no money, such as AccountOpened: no filter."
     )
 
 
@@ -127,16 +260,20 @@ def each_balance_is_the_one_after_its_event(sandbox: Sandbox) -> None:
     """Each balance is the one after its event"""
     store, _ = history(sandbox)
     balances = list(frame(sandbox, store)["balance"])
+    assert balances[1:] != [event.amount for event in HISTORY[1:]], (  # type: ignore[attr-defined]
+        f"The column holds {', '.join(map(money, balances[1:]))}: the amounts of the events. A balance is what they add up to: "
+        "that of the state after each event."
+    )
     assert balances != [Decimal("0.00"), *BALANCES[:-1]], (
-        f"The balances are {[str(b) for b in balances]}: each one is the balance before its event. "
+        f"The balances are {', '.join(map(money, balances))}: each one is the balance before its event. "
         "Leave out the first state that `accumulate` returns, not the last."
     )
     assert len(set(balances)) > 1, (
-        f"Every row has the balance {balances[0]}: that is the end of the history, not its course. "
+        f"Every row has the balance {money(balances[0])}: that is the end of the history, not its course. "
         "`accumulate` keeps every step of the fold."
     )
     assert balances == BALANCES, (
-        f"The balances should be {[str(b) for b in BALANCES]}. They are {[str(b) for b in balances]}."
+        f"The balances should be {', '.join(map(money, BALANCES))}. They are {', '.join(map(money, balances))}."
     )
 
 
@@ -144,7 +281,7 @@ def money_stays_decimal(sandbox: Sandbox) -> None:
     """Money stays a Decimal"""
     store, _ = history(sandbox)
     kinds = {type(balance).__name__ for balance in frame(sandbox, store)["balance"]}
-    assert kinds == {"Decimal"}, (
+    assert "Decimal" in kinds, (
         f"The balances are of type {', '.join(sorted(kinds))}. Put the Decimal of the state into the data frame as it "
         "is; a float would lose cents sooner or later."
     )
@@ -158,6 +295,9 @@ def versions_types_and_moments_are_the_events_own(sandbox: Sandbox) -> None:
     types = [type(event).__name__ for event in HISTORY]
     assert list(rows["type"]) == types, (
         f"The types are {list(rows['type'])}. The name under which an event is stored is `recorded.type`."
+    )
+    assert all(getattr(at, "tzinfo", None) for at in rows["recorded_at"]), (
+        "The moments have lost their time zone, and say no moment any more. Put `recorded.recorded_at` into the frame as it is."
     )
     found = list(pd.to_datetime(rows["recorded_at"], utc=True))
     assert found == list(pd.to_datetime(pd.Series(moments), utc=True)), (
@@ -178,6 +318,53 @@ def an_empty_stream_has_an_empty_history(sandbox: Sandbox) -> None:
     assert len(rows) == 0, f"account-2 has no events, and your data frame has {len(rows)} rows."
 
 
+def _history(balance_history: Any, stage: Stage, stream_id: str) -> Any:
+    return balance_history(stage.store(), stream_id)
+
+
+OF_FRAME = Advice(
+    "One row for each event of this stream, in order, from one read_stream: its own version (`recorded.version`: no count, for the "
+    "beginning may lie in an archive), its own moment, with its zone, its type, and the balance after it, a Decimal.",
+)
+FRAMES = (
+    Cases(
+        call=Call("balance_history(store, {})", _history),
+        story="account-1 holds the versions 1 to 5, account-10 9 to 12, Account-1 three of one moment",
+        before="".join(
+            (
+                put("account-1", opened(), deposited(100), employed(), withdrawn("0.005"), closed(), row=True),
+                put(
+                    "account-10",
+                    *[deposited("0.10", "account-10")] * 3,
+                    withdrawn("99.99", "account-10"),
+                    first=9,
+                    row=True,
+                ),
+                put("Account-1", opened("Account-1", "EUR"), deposited(1), deposited(1), at=lambda _: FIRST_MOMENT),
+                put(
+                    "a",
+                    deposited("12345678901234567.89", "a"),
+                    first=2**31,
+                    at=lambda _: "2999-01-01 00:00:00.123456+00",
+                ),
+                put("employed-1", employed(), row=True),
+            )
+        ),
+        given=tuple((id,) for id in ("account-1", "account-10", "Account-1", "a", "employed-1", "account", "nobody-1")),
+        advice=OF_FRAME,
+    ),
+    Scene(
+        call=Call("balance_history(store, {})", _history),
+        story="account-1 holds four events",
+        before=put("account-1", *HISTORY, row=True),
+        given=("account-1",),
+        somebody=(Somebody("deposited 100 in account-1", append("account-1", deposited(100))),),
+        stranger=Somebody("deposits 100 in account-1", append("account-1", deposited(100))),
+        advice=OF_FRAME,
+    ),
+)
+
+
 EXERCISES = (
     Exercise(
         id="05.1",
@@ -190,8 +377,11 @@ EXERCISES = (
             without_limits_it_is_the_state_now,
             at_a_version,
             at_a_moment,
+            at_every_hour_of_every_zone,
+            no_zone_no_moment,
             before_the_beginning,
             both_limits_hold,
+            *looks(*STATES),
         ),
         hints=(
             "Which part of the stream is read is `read_stream`'s business. What is left for you is the fold of "
@@ -212,10 +402,11 @@ EXERCISES = (
         given=core_schema(),
         checks=(
             one_row_for_each_event,
-            each_balance_is_the_one_after_its_event,
             money_stays_decimal,
+            each_balance_is_the_one_after_its_event,
             versions_types_and_moments_are_the_events_own,
             an_empty_stream_has_an_empty_history,
+            *looks(*FRAMES),
         ),
         hints=(
             "Read the stream once, and keep the list. From it you get the states with `accumulate`, and the rows with "

@@ -14,15 +14,16 @@ from psycopg.pq import TransactionStatus
 from eventstore import EventStore, Log, LogPosition, RecordedEvent
 
 from ...bank import CashierEmployed, DepositRecorded, event_types
-from ...bank.examples import deposited, employed
+from ...bank.examples import deposited, employed, opened
 from ...server.database import Database
+from ..answers import reference_function
 from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import whole_schema
 from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
 from ..sandbox import Broken, Sandbox, expect, interrupted, own_sandbox
-from ..scene import Advice, Cases, SqlCall
+from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
 from ..watched import Watched
 from .ex02_appending import BATCHES
 
@@ -225,6 +226,9 @@ def nothing_open(sandbox: Sandbox) -> None:
         "The log holds the positions 1, 2 and 3, and no append is under way: settled and drawn should both be 3. "
         f"settled is {found.settled}, drawn is {found.drawn}."
     )
+    assert sandbox.value(DRAWN) == 3, (
+        f"3 positions were drawn, and now they are {sandbox.value(DRAWN)}: looking has drawn one. nextval draws; last_value tells."
+    )
 
 
 def an_open_append_holds_back(sandbox: Sandbox) -> None:
@@ -239,6 +243,7 @@ def an_open_append_holds_back(sandbox: Sandbox) -> None:
         "Position 1 is committed, an open append has drawn 2 and 3, 4 is committed, and the append that drew 5 was rolled "
         "back."
     )
+    assert found != (5, 1), f"{story} settled should be 1 and drawn 5. They are the wrong way round."
     assert found.drawn == 5, (
         f"{story} drawn should be 5, and it is {found.drawn}. The sequence knows; the table shows only what is committed."
     )
@@ -325,26 +330,52 @@ def the_sequence_first(sandbox: Sandbox) -> None:
     assert found.settled == 1, (
         "Position 1 is committed. Right after your function had looked at pg_locks, an append began: it drew 2, and is "
         f"still open. settled should be 1, and it is {found.settled}: your function looked at the sequence after that, and "
-        "its reader would pass 2 by for ever. First see which positions there are, then which of them are open."
+        "its reader would pass 2 by for ever. First see which positions there are, then which of them are open, as two "
+        "statements: within one, PostgreSQL chooses the order."
     )
 
 
+def _settled(_: object, stage: Any, drawn: int, announced: tuple[int, ...]) -> Any:
+    """Call the answer where so many positions were drawn, and appends are under way that have announced these."""
+    is_called = str(drawn > 0).lower()
+    stage.connection.unwatched(
+        f"SELECT setval('events_position_seq', {max(drawn, 1)}, {is_called});"
+        + "".join(f"{ANNOUNCE % position};" for position in announced)
+    )
+    return stage.connection.execute("SELECT settled, drawn FROM settled_position()").fetchall()
+
+
+SETTLED = (
+    Cases(
+        call=Call("SELECT settled, drawn FROM settled_position(): so many were drawn, and appends under way announced: {}", _settled),
+        given=(
+            *((drawn, ()) for drawn in (0, 1, 2, 2**31, 2**32 + 7, 2**40)),
+            *((drawn, (drawn - 1, drawn - 1)) for drawn in (1, 9, 2**31, 2**32, 2**32 + 1, 2**40)),
+            *((2**40, (position, 2**33)) for position in (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**33 + 1)),
+            (12, (9, 10, 11, 2, 3)),
+            (5, (5,)),
+        ),
+        advice=Advice(
+            "A position is one number of 48 bits: the lower half of classid is its upper part, above 2^32, and objid the rest. "
+            "settled is the lowest of those that were announced. In a REPEATABLE READ transaction it refuses, as the given lines do."
+        ),
+    ),
+)
+
+
 # 08.3 handle_next
-
-Call = list[int]  # the positions of the events that the handler was given
-
 
 class Handled:
     """A handler that takes notes, in Python and in a table."""
 
     def __init__(self, sandbox: Sandbox):
-        self.calls: list[Call] = []
-        sandbox.execute("CREATE TABLE IF NOT EXISTS handled (position bigint)")
+        self.calls: list[list[int]] = []  # the positions of the events, call by call
+        sandbox.execute("CREATE TABLE IF NOT EXISTS noted (position bigint)")
 
     def __call__(self, connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
         positions = [recorded.position for recorded in events]
         self.calls.append(positions)
-        connection.execute("INSERT INTO handled SELECT unnest(%s::bigint[])", (positions,))
+        connection.execute("INSERT INTO noted SELECT unnest(%s::bigint[])", (positions,))
 
 
 def a_reader(sandbox: Sandbox, *streams: str, checkpoint: int = 0) -> Handled:
@@ -398,14 +429,16 @@ def the_checkpoint_moves(sandbox: Sandbox) -> None:
 
 def no_more_than_size(sandbox: Sandbox) -> None:
     """No more than size at a time, and none is lost"""
-    handler = a_reader(sandbox, *["account-1"] * 5)
+    handler = a_reader(sandbox, "account-1", "account-1")
+    sandbox.execute("SELECT nextval('events_position_seq')")  # an append that came to nothing
+    store(sandbox, *["account-1"] * 3)
     returned = [handle_next(sandbox, handler, 2) for _ in range(3)]
-    assert handler.calls == [[1, 2], [3, 4], [5]], (
-        "The log holds five events, and handle_next was called three times with size 2. The handler should see [1, 2], "
-        f"[3, 4] and [5]. It saw {handler.calls}. Where the batch is full there may be more: the checkpoint is then the "
-        "position of its last event."
+    assert handler.calls == [[1, 2], [4, 5], [6]], (
+        "The log holds events at 1, 2, 4, 5 and 6, and a hole at 3. handle_next was called three times with size 2. The handler "
+        f"should see [1, 2], [4, 5] and [6]. It saw {handler.calls}. Where the batch is full there may be more: the checkpoint is "
+        "then the position of its last event, and not a number of events."
     )
-    assert returned == [2, 4, 5], f"The checkpoints after these calls are 2, 4 and 5. Yours were {returned}."
+    assert returned == [2, 5, 6], f"The checkpoints after these calls are 2, 5 and 6. Yours were {returned}."
 
 
 def nothing_new(sandbox: Sandbox) -> None:
@@ -513,7 +546,7 @@ def a_handler_that_raises_changes_nothing(sandbox: Sandbox) -> None:
         f"The handler raised an error, and the checkpoint is {checkpoint(sandbox)}: these events will never be handled. "
         "The checkpoint moves after the handler, in the same transaction."
     )
-    written = sandbox.values("SELECT position FROM handled")
+    written = sandbox.values("SELECT position FROM noted")
     assert written == [], (
         f"The handler wrote about the events {written} and then raised an error. What it wrote is still there, and the "
         "checkpoint is 0: it will be written twice. Call the handler inside the transaction."
@@ -537,7 +570,7 @@ def both_or_none(sandbox: Sandbox) -> None:
             handle_next(sandbox, handler)
     finally:
         sandbox.execute("DROP FUNCTION crash CASCADE")
-    written = sandbox.values("SELECT position FROM handled")
+    written = sandbox.values("SELECT position FROM noted")
     assert written == [], (
         "The power went out when the checkpoint was about to move. It is where it was, 0, and what the handler wrote about "
         f"the events {written} is there: after the restart they are written a second time. One transaction, around both."
@@ -558,6 +591,11 @@ def two_workers_take_turns(sandbox: Sandbox) -> None:
             handle_next(sandbox, handler, 2, second)
         except psycopg.errors.LockNotAvailable:
             waits = True
+        except TypeError as error:
+            raise AssertionError(
+                f"Two workers read under one name. While the first was at it, the second found no row ({error}): SKIP LOCKED passes "
+                "by what is locked. It should wait for its turn: SELECT ... FOR UPDATE."
+            ) from None
 
     handle_next(sandbox, first, 2)
     if waits:  # its turn comes when the first one has committed
@@ -567,6 +605,97 @@ def two_workers_take_turns(sandbox: Sandbox) -> None:
         f"then go on with [3]. The calls were {handler.calls}. The look at the checkpoint must be a lock as well: "
         "SELECT ... FOR UPDATE."
     )
+
+
+def _hand_on(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+    connection.execute("INSERT INTO handled VALUES (%s)", ([recorded.position for recorded in events],))
+
+
+def _handle_next(handle_next: Callable, stage: Any, name: str, size: int, wanted: dict[str, Any]) -> Any:
+    def handler(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        _hand_on(connection, events)
+
+    return handle_next(stage.store(kind=Log), name, stage.place(handler), size, **wanted)
+
+
+def _as_another_worker(connection: psycopg.Connection) -> None:
+    reference_function("08.3")(Log(connection, event_types()), "report", _hand_on, 2)
+
+
+# Events in several categories, and of several types, with holes between them, and after the last one.
+_READERS = (
+    "INSERT INTO subscriptions SELECT 'at ' || n, n FROM unnest('{0,2,3,8,10,2147483648}'::bigint[]) n;"
+    + "".join(
+        put(stream_id, event, first=version, position=lambda _, position=position: position)  # type: ignore[misc]
+        for position, stream_id, version, event in (
+            (1, "account-1", 1, deposited(1)),
+            (2, "cashier-1", 1, employed()),
+            (3, "account-2", 1, opened("account-2")),
+            (7, "account-1", 2, deposited(2)),
+            (9, "cashier-2", 1, employed("cashier-2")),
+            (10, "account-2", 2, deposited(3)),
+            (2**31, "till-1", 1, deposited(4)),
+        )
+    )
+    + "SELECT setval('events_position_seq', 2147483652);"
+)
+_AN_EVENT = f"{ANNOUNCE % f'({DRAWN})'};" + put("account-7", deposited(1))
+HANDLES = Call("handle_next(log, {})", _handle_next)
+OF_HANDLING = Advice(
+    "It returns the checkpoint that is stored. **wanted is passed on as it is, category and event_types. Who comes second waits until the first has committed, and goes on where that one "
+    "ended: SELECT ... FOR UPDATE, without NOWAIT or SKIP LOCKED. Errors go to the caller.",
+    "The handler gets the next events up to the settled position, at most `size`, in one call, of the category and the types that "
+    "are wanted. The checkpoint moves to the last one where the batch was full, and else to the settled position.",
+    "One transaction around all of it, with log.connection.transaction(), and the checkpoint of no other reader is touched.",
+)
+HANDLED = (
+    Cases(
+        call=HANDLES,
+        story="The log holds events at 1, 2, 3, 7, 9, 10 and 2147483648, and is settled up to 2147483652. Each name says its checkpoint",
+        before=_READERS,
+        given=(
+            *((f"at {at}", size, {}) for at in (0, 3, 8, 10, 2**31) for size in (1, 2, 100)),
+            ("at 2", 5, {}),
+            *(
+                (f"at {at}", size, wanted)
+                for at, size in ((0, 1), (2, 2), (0, 100))
+                for wanted in (
+                    {"category": "account"},
+                    {"category": "cashier"},
+                    {"event_types": (DepositRecorded,)},
+                    {"category": "account", "event_types": (DepositRecorded, CashierEmployed)},
+                    {"category": "acc"},
+                )
+            ),
+        ),
+        advice=OF_HANDLING,
+    ),
+    Scene(
+        call=HANDLES,
+        story="The log holds events at 1, 2 and 3, and the checkpoint of report is 0",
+        before="INSERT INTO subscriptions VALUES ('neighbour', 0), ('report', 0);" + put("account-1", *[deposited(1)] * 3),
+        given=("report", 2, {}),
+        somebody=(
+            Somebody("appended an event", _AN_EVENT),
+            Somebody("handled the next two under this name", _as_another_worker),
+        ),
+        stranger=Somebody("moves the checkpoint of neighbour", "UPDATE subscriptions SET checkpoint = 1 WHERE name = 'neighbour'"),
+        advice=OF_HANDLING,
+    ),
+    Scene(
+        call=HANDLES,
+        story="The log holds events at 1, 2 and 3, and the checkpoint of report is 3",
+        before="INSERT INTO subscriptions VALUES ('report', 3);" + put("account-1", *[deposited(1)] * 3),
+        given=("report", 2, {}),
+        somebody=(Somebody("appended an event", _AN_EVENT),),
+        breaks=False,
+        advice=OF_HANDLING,
+    ),
+)
+
+
+def _noted(connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE handled (positions bigint[])")
 
 
 # 08.4 follow
@@ -1009,6 +1138,7 @@ EXERCISES = (
             a_hole_stalls_nobody,
             others_do_not_count,
             the_sequence_first,
+            *looks(*SETTLED),
         ),
         hints=(
             "Two looks, two statements. Ask of each order: what if an append begins right after the first look, and draws "
@@ -1043,6 +1173,7 @@ EXERCISES = (
             a_handler_that_raises_changes_nothing,
             both_or_none,
             two_workers_take_turns,
+            *looks(*HANDLED, setup=_noted),
         ),
         hints=(
             "All of it goes into `with log.connection.transaction():`, in the order of the list above. An error that leaves "
@@ -1130,7 +1261,7 @@ EXERCISES = (
         checks=checks_of(HUNT),
         hunt=HUNT,
         hints=(
-            "Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect(\"08.6\")`, "
+            'Take the promises one by one. For each, append what should show it, on a fresh `reader = suspect("08.6")`, '
             "call `reader.step()`, and look at what it returns and at `reader.handled()`.",
             "Promise 1 shows when it is asked once too often. Promise 2 needs more than three deposits, promise 5 an event "
             "that is no deposit. What a step returns is the checkpoint.",

@@ -667,15 +667,17 @@ def archived_events_have_their_place(sandbox: Sandbox) -> None:
     store, spy = sandbox.store(), Spy()
     spy.create(sandbox.database.connection)
     # Positions, versions and moments are three orders.
-    for position, (stream_id, version) in enumerate((("account-1", 3), ("account-2", 2), ("account-1", 4)), 1):
-        event = deposited(position, stream_id)
-        sandbox.put(
-            stream_id,
-            event,
-            first=version,
-            position=lambda _, position=position: position,
-            at=lambda _, position=position: moment(9 - position),
+    for position, stream_id, version, day in ((1, "account-1", 3, 9), (2, "account-2", 2, 8), (3, "account-1", 4, 10)):
+        sandbox.execute(
+            put(
+                stream_id,
+                deposited(position, stream_id),
+                first=version,
+                position=lambda _, position=position: position,  # type: ignore[misc]
+                at=lambda _, day=day: moment(day),  # type: ignore[misc]
+            )
         )
+    sandbox.put("till-7", "TillEmptied")  # of a type that the projection does not know
     sandbox.execute("INSERT INTO streams VALUES ('account-1', 4), ('account-2', 2)")
     sandbox.execute("SELECT archive_stream('account-2')")
     sandbox.answer(store, spy)

@@ -1,19 +1,23 @@
 """Exercises of notebook 10: a command on a mature event store, and a test that convicts a weak one."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from eventsourcing.application import Application
 
-from eventstore import ANY, EventStore
+from eventstore import ANY, EventStore, EventStoreError, WrongExpectedVersion
 
-from ...bank import CommandRefused
+from ...bank import CommandRefused, examples
 from ...bank.eventsourcing_bank import Account
 from ..exercise import Exercise
 from ..given import whole_schema
+from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox
+from ..scene import Advice, Call, Cases
 from ..suspects import Suspect, tried
 from .weak_store import WeakStore
 
@@ -41,7 +45,14 @@ def names(events: list[Any]) -> list[str]:
 def it_records_a_withdrawal(sandbox: Sandbox) -> None:
     """A withdrawal is recorded"""
     one = account()
-    sandbox.answer(one, Decimal("30.00"), "ben")
+    try:
+        sandbox.answer(one, Decimal("30.00"), "ben")
+    except TypeError as error:
+        if "-=" not in str(error):
+            raise
+        raise AssertionError(
+            f"account.cash_withdrawn(amount, cashier_id) takes the amount first, and then the cashier. Yours: {error}."
+        ) from None
     events = recorded(one)
     assert names(events) == ["CashWithdrawn"], (
         "100.00 are in the account, and ben pays out 30.00. One event should wait to be saved, CashWithdrawn; "
@@ -76,6 +87,7 @@ def all_of_it_can_be_withdrawn(sandbox: Sandbox) -> None:
     try:
         sandbox.answer(one, Decimal("100.00"), "ben")
     except CommandRefused as error:
+        _must_be_unrecorded(one, "100.00 are in the account, and 100.00 were wanted")
         raise AssertionError(
             f"100.00 are in the account, and withdrawing 100.00 was refused: {error}. Refuse only more than there is."
         ) from None
@@ -106,16 +118,20 @@ def _must_refuse(sandbox: Sandbox, one: Account, amount: str, why: str) -> None:
     try:
         sandbox.answer(one, Decimal(amount), "ben")
     except CommandRefused:
-        assert not recorded(one), (
-            f"{why}. CommandRefused was raised, but {names(recorded(one))} waits in the account already, and the next save "
-            "stores it. First the rules, then the event."
-        )
+        _must_be_unrecorded(one, why)
     except ValueError as error:
         raise AssertionError(
             f"{why}. Your function raised {type(error).__name__}: {error}. Raise CommandRefused, as the bank does."
         ) from None
     else:
         raise AssertionError(f"{why}, and it was not refused: raise CommandRefused(...) before anything is recorded.")
+
+
+def _must_be_unrecorded(one: Account, why: str) -> None:
+    assert not recorded(one), (
+        f"{why}. CommandRefused was raised, but {names(recorded(one))} waits in the account already, and the next save "
+        "stores it. First the rules, then the event."
+    )
 
 
 def money_stays_exact(sandbox: Sandbox) -> None:
@@ -126,6 +142,33 @@ def money_stays_exact(sandbox: Sandbox) -> None:
     assert isinstance(amount, Decimal) and amount == Decimal("0.10"), (
         f"0.10 were withdrawn, and the event says {amount!r}. Did a float come in between? Pass the amount on as it is."
     )
+
+
+def _withdraw(withdraw_cash: Callable, _: object, balance: Decimal, status: str, amount: Decimal) -> Any:
+    """Call the answer; return what waits in the account to be saved, and what it holds."""
+    one = account("0")
+    one.balance, one.status = balance, status
+    try:
+        withdraw_cash(one, amount, "ben")
+    except CommandRefused:
+        return "CommandRefused", names(recorded(one)), one.balance
+    return [(type(event).__name__, event.amount, event.cashier_id) for event in recorded(one)], one.balance
+
+
+WITHDRAWALS = (
+    Cases(
+        call=Call("withdraw_cash(account, amount, 'ben'), of a balance, a status and an amount: {}", _withdraw),
+        given=(
+            *((Decimal(balance), "open", amount) for balance in ("100.00", "0.005", "-30") for amount in examples.AMOUNTS),
+            *((Decimal(100), status, Decimal(amount)) for status in ("closed", "frozen") for amount in (1, 200, -1)),
+        ),
+        in_database=False,
+        advice=Advice(
+            "An account that is not open, whatever else it is, an amount that is not more than 0, and more than there is are "
+            "refused, compared to the last digit. Else one CashWithdrawn is recorded, with the amount as it is, nothing rounded."
+        ),
+    ),
+)
 
 
 # 10.2 test_the_weak_store
@@ -139,11 +182,41 @@ class Splits(EventStore):
         return super().append(stream_id, events[1:], event_ids=event_ids and event_ids[1:]) if events[1:] else appended
 
 
+class KeepsTheFirst(EventStore):
+    """Weak in the same way, by other means: what is refused leaves the first event of its batch."""
+
+    def append(self, stream_id: str, events: Any, **options: Any) -> Any:
+        try:
+            return super().append(stream_id, events, **options)
+        except EventStoreError:
+            with suppress(EventStoreError):
+                super().append(stream_id, events[:1])
+            raise
+
+
 class ForgetsVersions(EventStore):
     """Weak as well, but elsewhere: it takes any expected version."""
 
     def append(self, *args: Any, **options: Any) -> Any:
         return super().append(*args, **{**options, "expected_version": ANY})
+
+
+class StoresWhatIsLate(EventStore):
+    """Weak as well, but elsewhere: it says that a writer is late, and stores all that they bring."""
+
+    def append(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().append(*args, **options)
+        except WrongExpectedVersion:
+            super().append(*args, **{**options, "expected_version": ANY})
+            raise
+
+
+class CountsFromZero(EventStore):
+    """Weak elsewhere: the first event is at version 0."""
+
+    def read_stream(self, *args: Any, **options: Any) -> Any:
+        return [msgspec.structs.replace(it, version=it.version - 1) for it in super().read_stream(*args, **options)]
 
 
 class ReadsBackwards(EventStore):
@@ -214,6 +287,8 @@ def it_blames_nobody_else(sandbox: Sandbox) -> None:
     """A store with another fault passes it"""
     for kind, fault in (
         (ForgetsVersions, "which ignores the expected version instead"),
+        (StoresWhatIsLate, "which stores what came too late instead"),
+        (CountsFromZero, "which gives the first event the version 0 instead"),
         (ReadsBackwards, "which reads a stream from its end instead"),
     ):
         _, error = tried(sandbox, Suspect(a(kind)))
@@ -227,11 +302,15 @@ def it_blames_nobody_else(sandbox: Sandbox) -> None:
 @own_sandbox
 def the_same_fault_is_found_elsewhere(sandbox: Sandbox) -> None:
     """Another store with the same fault fails it"""
-    error = tried_on(sandbox, Splits, "another store with the same fault", IS_NO_VERDICT)
-    assert error is not None, (
-        "Another store breaks the same promise: it stores the first event of a batch by itself, and then the rest. It passes "
-        "your test. Ask no store for its class: do with it what everybody does, and look at what was stored."
-    )
+    for kind, fault in (
+        (Splits, "it stores the first event of a batch by itself, and then the rest"),
+        (KeepsTheFirst, "of a batch that it refuses, it keeps the first event"),
+    ):
+        error = tried_on(sandbox, kind, "another store with the same fault", IS_NO_VERDICT)
+        assert error is not None, (
+            f"Another store breaks the same promise: {fault}. It passes your test. Ask no store for its class: do with it what "
+            "everybody does, and look at what was stored."
+        )
 
 
 def _saying(error: object) -> str:
@@ -253,6 +332,7 @@ EXERCISES = (
             nothing_and_less_is_refused,
             a_closed_account_pays_nothing,
             money_stays_exact,
+            *looks(*WITHDRAWALS),
         ),
         hints=(
             "It is `record_deposit` with one rule more. First the three rules, each an `if` and a `raise CommandRefused(...)`; "
