@@ -268,7 +268,7 @@ _TWO_STREAMS = (
 )
 OF_ARCHIVE = Advice(
     "The lock comes first, then the comparison with the version in the row, then the move; what is returned is how many events "
-    "left the table events. FOR UPDATE is for one alone: FOR SHARE lets in a second one, and then each waits for the other.",
+    "left the table events.",
     "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
     "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
     "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
@@ -310,6 +310,11 @@ ARCHIVES = (
                 "appended to account-1, and once more while it waited",
                 append("account-1", "DepositRecorded"),
                 then=append("account-1", "DepositRecorded"),
+            ),
+            Somebody(
+                "held the row of account-1 together with others",
+                "SELECT FROM streams WHERE id = 'account-1' FOR SHARE",
+                then="UPDATE streams SET version = version WHERE id = 'account-1'",
             ),
         ),
         stranger=Somebody("appends to account-2", append("account-2", "X")),
