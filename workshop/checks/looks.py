@@ -192,7 +192,8 @@ def _broken(stage: Stage, scene: Scene) -> None:
             for it in reversed(_chosen(stage.undisturbed("reference", scene, mode).places)):
                 who = Breaks(kind, it)
                 seen = who.heard(stage.play("reference", scene, mode, who))
-                yield replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
+                if who.was_met:
+                    yield replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
 
         known = {kind: _Lazy(right(kind)) for kind in _WHAT_BROKE}
         for kind, at in _breaks(stage, whole, mode):

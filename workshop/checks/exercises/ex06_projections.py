@@ -331,27 +331,6 @@ def two_at_once_lose_nothing(sandbox: Sandbox) -> None:
     )
 
 
-@own_sandbox
-def rows_are_changed_in_order(sandbox: Sandbox) -> None:
-    """Rows are changed in the order of their ids"""
-    dashboard_after(sandbox, [deposited(1, cashier="cashier-1"), deposited(1, cashier="cashier-2")])
-    take = "SELECT FROM cashier_dashboard WHERE cashier_id = '{}' FOR UPDATE NOWAIT"
-    events = Log()(deposited(1, cashier="cashier-2"), deposited(1, cashier="cashier-1"))
-    holds_the_second = None
-
-    def look(_: object) -> None:
-        nonlocal holds_the_second
-        holds_the_second = sandbox.refused(take.format("cashier-2"))
-
-    project = in_a_transaction(lambda other: sandbox.answer(other, events))
-    sandbox.while_open(take.format("cashier-1"), project, then=look)
-    assert not holds_the_second, (
-        "Somebody else held the row of cashier-1 when a call brought deposits of cashier-2 and cashier-1, in this order. "
-        "It took the row of cashier-2 and then waited for cashier-1. Two such calls, one in each order, wait for each "
-        "other for ever: a deadlock. Gather first, then write in the order of the ids: `sorted(...)`."
-    )
-
-
 def _upsert(cashier: str, name: str | None, deposits: int, total: str) -> str:
     """Return the SQL of somebody else's append: what it does to the row of a cashier, in one statement."""
     named = "NULL" if name is None else f"'{name}'"
@@ -924,7 +903,6 @@ EXERCISES = (
             the_dashboard_goes_on,
             whatever_order,
             two_at_once_lose_nothing,
-            rows_are_changed_in_order,
             *looks(*DASHBOARDS, setup=CashierDashboard().create),
         ),
         hints=(
