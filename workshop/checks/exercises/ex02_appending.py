@@ -843,7 +843,7 @@ def _run_append(_: object, stage: Stage, arguments: str) -> Any:
 APPEND_TO_STREAM = SqlCall("append_to_stream({})", _run_append)
 _STREAMS = (
     put("account-1", "AccountOpened", "DepositRecorded", row=True)
-    + put("account-2", *["X"] * 9, row=True)
+    + put("account-2", "X", first=9, row=True)
     + put("future-1", "X", at=lambda _: "2999-01-01 00:00:00+00", row=True)
 )
 OF_BATCHES = Advice(
@@ -904,7 +904,7 @@ def _one(stream_id: str, type: str = "'X'", data: str = '{"n": 1}', *expected: A
 APPEND_EVENT = SqlCall("SELECT append_event({})")
 _THREE_STREAMS = (
     put("account-1", "AccountOpened", "DepositRecorded", row=True)
-    + put("account-2", *["X"] * 9, row=True)
+    + put("account-2", "X", first=9, row=True)
     + put("large-1", "X", first=2**31, at=lambda _: FIRST_MOMENT, row=True)
 )
 _APPENDED_TO = "account-1 is at version 2, account-2 at version 9, large-1 at version 2147483648"
@@ -983,11 +983,12 @@ _FIRST_TRY = Somebody("tried just that before, and got through late", append("ac
 _REPEATED = "".join(
     put(
         stream_id,
-        *({"type": f"E{version}", "data": {"n": version}} for version in range(1, length + 1)),
+        *({"type": f"E{version}", "data": {"n": version}} for version in range(first, first + length)),
+        first=first,
         row=True,
         position=lambda version, start=start: start + 2 * version,  # type: ignore[misc]
     )
-    for stream_id, length, start in (("account-1", 5, 100), ("account-2", 12, 10))
+    for stream_id, first, length, start in (("account-1", 1, 5, 100), ("account-2", 9, 4, 10))
 )
 OF_RETRIES = Advice(
     "It is a retry if each of the events is stored in this very stream, unchanged, at expected_version + n: then it gets the "
@@ -998,7 +999,7 @@ OF_RETRIES = Advice(
 RETRIES = (
     Cases(
         call=APPEND_TO_STREAM,
-        story="account-1 holds the versions 1 to 5, account-2 1 to 12",
+        story="account-1 holds the versions 1 to 5, account-2 9 to 12",
         before=_REPEATED,
         given=_appends(
             *(("account-1", expected, _known(2, 3)) for expected in (1, 0, 2, 3, 5, None, -1)),
@@ -1022,6 +1023,7 @@ RETRIES = (
             ("account-2", 9, _known(9, 10, stream_id="account-2")),
             *(("account-2", expected, _known(2, 3)) for expected in (1, 12, None)),
             *(("account-3", expected, _known(1, 2)) for expected in (0, 1, -1)),
+            *((stream_id, 1, _known(2, 3)) for stream_id in ("account_1", "Account-1", "account")),
         ),
         advice=OF_RETRIES,
     ),
