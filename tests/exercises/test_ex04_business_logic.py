@@ -9,7 +9,7 @@ from workshop.bank import AccountOpened, CloseAccount, DepositRecorded, OpenAcco
 from workshop.bank.given_when_then import Given
 from workshop.checks.exercises import ex04_business_logic as ex
 
-from .mistakes import Mistake
+from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake
 
 # In 04.1
 NOT_OPEN = """    if account.status != "open":
@@ -86,6 +86,14 @@ def decide(command, account):
             ex.an_account_is_opened_once, "decide returned None"),
     Mistake("04.1", "refuses with an error of Python's", {"raise CommandRefused(": "raise ValueError("},
             ex.an_account_is_opened_once, "answered with ValueError"),
+    Mistake("04.1", "returns the refusal", {"raise CommandRefused(": "return CommandRefused("},
+            ex.an_account_is_opened_once, "instead of raising it"),
+    Mistake("04.1", "yields instead of returning", {"        return [AccountOpened": "        yield [AccountOpened"},
+            ex.opening_makes_an_account, "with `return` and not `yield`"),
+    Mistake("04.1", "closes what is overdrawn", {"account.balance != 0": "account.balance > 0"},
+            AS_OURS, "a balance that is not 0, be it negative"),
+    Mistake("04.1", "takes the currency from the account", {"command.currency)": "account.currency or command.currency)"},
+            AS_OURS, "It should have returned [AccountOpened("),
     Mistake("04.1", "does not look whether it is open", {NOT_OPEN: ""},
             ex.nothing_else_works_unless_it_is_open, "for an account that was never opened"),
     Mistake("04.1", "forgets that it was closed", {'account.status != "open"': 'account.status == "unknown"'},
@@ -224,6 +232,20 @@ def handle(store, decider, stream_id, command, attempts=5):
     return state, version
 """,
             ex.a_conflict_is_decided_again, "must not be appended again"),
+    Mistake("04.2", "asks for the version once more", {EXPECTS: "expected_version=aggregate_stream(store, stream_id, 0, lambda count, _: count)[1]"},
+            ex.a_conflict_is_decided_again, "the answer to a second question"),
+    Mistake("04.2", "an error of its own at the end", {"                raise\n": '                raise RuntimeError("too many conflicts")\n'},
+            ex.attempts_are_bounded, "handle raised RuntimeError: too many conflicts. After the third conflict"),
+    Mistake("04.2", "a conflict that is made up at the end", {"                raise\n": "                raise WrongExpectedVersion(stream_id, 0, 0)\n"},
+            ex.attempts_are_bounded, "an error of its own"),
+    Mistake("04.2", "an error of evolve is passed by", {
+        "                state = decider.evolve(state, event)\n":
+            "                try:\n                    state = decider.evolve(state, event)\n                except ConnectionError:\n                    pass\n"},
+            AS_OURS, "decide, out_of_order"),
+    Mistake("04.2", "reads the end of the stream for its answer", {EVOLVE: "            state, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)\n"},
+            MEANWHILE, "somebody else deposited 5 in account-7"),
+    Mistake("04.2", "tries again where the connection failed", {CATCH: "except (WrongExpectedVersion, ConnectionError):"},
+            BROKEN, "every error but a WrongExpectedVersion gets through at once"),
     Mistake("04.2", "loads again, and appends the old decision", """
 from eventstore import WrongExpectedVersion, aggregate_stream
 
@@ -351,7 +373,10 @@ def withdrawal_tests(given):
 )  # fmt: skip
 
 RIGHT, YOURS, NAMED, OTHERS = (
-    "One without a fault passes", "Yours is convicted", "The promise that it breaks is named", "Those with other faults pass"
+    "One without a fault passes",
+    "Yours is convicted",
+    "The promise that it breaks is named",
+    "Those with other faults pass",
 )
 TOLD = 'given(opened, closed).when(OpenAccount("account-1", "PLN")).then_refused()'
 HUNT = (

@@ -116,6 +116,12 @@ ARCHIVE_STREAM = (
             AS_OURS, "It should have returned [12]. It returned [10]"),
     Mistake("09.1", "the start of the transaction", {"archived_at = clock_timestamp()": "archived_at = now()"},
             MEANWHILE, "now() is the start of the transaction, before the wait"),
+    Mistake("09.1", "a lock that others share", {LOCK: " FOR SHARE"},
+            MEANWHILE, "they wait for each other: a deadlock"),
+    Mistake("09.1", "the start of the statement", {"archived_at = clock_timestamp()": "archived_at = statement_timestamp()"},
+            MEANWHILE, "the moment of the move"),
+    Mistake("09.1", "the snapshots of names that look alike", {"DELETE FROM snapshots s WHERE s.stream_id = ": "DELETE FROM snapshots s WHERE s.stream_id LIKE "},
+            AS_OURS, "Every statement needs its WHERE"),
     Mistake("09.1", "what fails is passed by", {"    RETURN moved;\nEND": "    RETURN moved;\nEXCEPTION WHEN disk_full THEN\n    RETURN 0;\nEND"},
             BROKEN, "It should have let that error through"),
 )  # fmt: skip
@@ -192,6 +198,8 @@ CLOSE_BOOKS = (
             ex.the_new_book_begins_with_the_balance, "inside a transaction of its caller's, and ended that"),
     Mistake("09.2", "expects any version", {", expected_version=version": ""},
             ex.a_deposit_in_between_is_not_lost, "5.00 are lost"),
+    Mistake("09.2", "goes on without a connection", {CLOSE: "        with __import__('contextlib').suppress(ConnectionError):\n    " + CLOSE},
+            BROKEN, "It should have let that error through"),
     Mistake("09.2", "asks for the version again", {"expected_version=version": "expected_version=store.stream_info(old_book).version"},
             ex.a_deposit_in_between_is_not_lost, "the version that was read with the balance"),
     Mistake("09.2", "tries again by itself", TRIES_AGAIN,
@@ -248,8 +256,12 @@ YOUR_OWN_REBUILD = (
             ex.archived_events_have_their_place, "ORDER BY position"),
     Mistake("09.4", "does not empty the table", {'        store.connection.execute(sql.SQL("DELETE FROM {}").format(table))\n': ""},
             ex.archived_events_count, "It holds"),
+    Mistake("09.4", "the names of the classes", {"store.types.names(projection.handles)": "[it.__name__ for it in projection.handles]"},
+            AS_OURS, "under all names that they are stored under"),
     Mistake("09.4", "takes no lock", {'        store.connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table))\n': ""},
-            "As in 06.4: An append that comes meanwhile counts once", "First the lock"),
+            MEANWHILE, "First the lock"),
+    Mistake("09.4", "nothing is read, and nobody is told", {"            log.execute(": "            import contextlib\n            with contextlib.suppress(Exception):\n              log.execute("},
+            BROKEN, "It should have let that error through"),
 )  # fmt: skip
 MISTAKES = ARCHIVE_STREAM + CLOSE_BOOKS + YOUR_OWN_APPEND + YOUR_OWN_REBUILD
 

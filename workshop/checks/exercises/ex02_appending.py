@@ -815,13 +815,14 @@ _METADATA: tuple[Any, ...] = ({"user": "alice"}, [], None, {"n": [1.50]})
 _CHANGES: tuple[dict[str, Any], ...] = (
     {"type": "E2"}, {"data": {"n": 4}}, {"data": {}}, {"data": {"n": 3.0}}, {"id": None}
 )  # fmt: skip
+_IDS = ("Account-1", "account_1%", " account-1 ", "o'brien", "")
 _ODD: tuple[Any, ...] = (
     [{"type": "X"}],
     [{"type": "X", "data": [1, "2"]}],
     [{"type": "X", "data": "a text"}],
     [{"type": None, "data": {}}],
     [{"type": 7, "data": {}}],
-    [{"type": "", "data": {"amount": "0.10", "of": {"deep": [1.50, None, True]}}}],
+    [{"type": "", "data": {"amount": "0.10", "of": {"deep": [1.50, None, True]}, "note": None}}],
     [{"type": "X", "data": {}, "id": "no id"}],
     [{"type": "X", "data": {}, "id": None}],
     [{"type": "X", "data": {}, "metadata": {"user": "eve"}, "version": 9, "recorded_at": "2000-01-01"}],
@@ -843,7 +844,7 @@ def _run_append(_: object, stage: Stage, arguments: str) -> Any:
 APPEND_TO_STREAM = SqlCall("append_to_stream({})", _run_append)
 _STREAMS = (
     put("account-1", "AccountOpened", "DepositRecorded", row=True)
-    + put("account-2", *["X"] * 9, row=True)
+    + put("account-2", "X", first=9, row=True)
     + put("future-1", "X", at=lambda _: "2999-01-01 00:00:00+00", row=True)
 )
 OF_BATCHES = Advice(
@@ -863,10 +864,11 @@ BATCHES = (
             *(("account-3", expected, THREE) for expected in (None, 0, 1, -1)),
             *(("account-2", 9, _TWELVE[:length]) for length in (1, 2, 3, 12)),
             ("future-1", 1, THREE),
-            *((stream_id, None, THREE) for stream_id in ("a", "account_1", "Account-1", "x" * 255, "x" * 256, "")),
+            *((id, None, THREE) for id in ("a", "x" * 255, "x" * 256, "Account-1", "account_1%", " account-1 ", "")),
             *(("account-1", 2, THREE, metadata) for metadata in _METADATA),
             *(("account-1", 2, odd, {"user": "alice"}) for odd in _ODD),
             ("account-1", 2, "'{}'"),
+            ("account-1", 2, f"'{json.dumps(THREE)}', NULL"),
         ),
         advice=OF_BATCHES,
     ),
@@ -904,7 +906,7 @@ def _one(stream_id: str, type: str = "'X'", data: str = '{"n": 1}', *expected: A
 APPEND_EVENT = SqlCall("SELECT append_event({})")
 _THREE_STREAMS = (
     put("account-1", "AccountOpened", "DepositRecorded", row=True)
-    + put("account-2", *["X"] * 9, row=True)
+    + put("account-2", "X", first=9, row=True)
     + put("large-1", "X", first=2**31, at=lambda _: FIRST_MOMENT, row=True)
 )
 _APPENDED_TO = "account-1 is at version 2, account-2 at version 9, large-1 at version 2147483648"
@@ -943,10 +945,7 @@ def _append_event(*given: tuple[str], writers: dict[str, tuple[str]]) -> tuple[S
 
 
 _EVENTS = (
-    *(
-        _one(id)
-        for id in ("account-1", "account-2", "large-1", "account-3", "a", "Account-1", "account_1%", "o'brien", "")
-    ),
+    *(_one(id) for id in ("account-1", "account-2", "large-1", "account-3", "a", *_IDS)),
     *(_one("ä" * length) for length in (255, 256)),
     *(_one("account-1", type) for type in ("''", "'deposit recorded'", "NULL")),
     *(
@@ -983,11 +982,12 @@ _FIRST_TRY = Somebody("tried just that before, and got through late", append("ac
 _REPEATED = "".join(
     put(
         stream_id,
-        *({"type": f"E{version}", "data": {"n": version}} for version in range(1, length + 1)),
+        *({"type": f"E{version}", "data": {"n": version}} for version in range(first, first + length)),
+        first=first,
         row=True,
         position=lambda version, start=start: start + 2 * version,  # type: ignore[misc]
     )
-    for stream_id, length, start in (("account-1", 5, 100), ("account-2", 12, 10))
+    for stream_id, first, length, start in (("account-1", 1, 5, 100), ("account-2", 9, 4, 10))
 )
 OF_RETRIES = Advice(
     "It is a retry if each of the events is stored in this very stream, unchanged, at expected_version + n: then it gets the "
@@ -998,7 +998,7 @@ OF_RETRIES = Advice(
 RETRIES = (
     Cases(
         call=APPEND_TO_STREAM,
-        story="account-1 holds the versions 1 to 5, account-2 1 to 12",
+        story="account-1 holds the versions 1 to 5, account-2 9 to 12",
         before=_REPEATED,
         given=_appends(
             *(("account-1", expected, _known(2, 3)) for expected in (1, 0, 2, 3, 5, None, -1)),
@@ -1022,6 +1022,7 @@ RETRIES = (
             ("account-2", 9, _known(9, 10, stream_id="account-2")),
             *(("account-2", expected, _known(2, 3)) for expected in (1, 12, None)),
             *(("account-3", expected, _known(1, 2)) for expected in (0, 1, -1)),
+            *((stream_id, 1, _known(2, 3)) for stream_id in ("account_1", "Account-1", "account")),
         ),
         advice=OF_RETRIES,
     ),
@@ -1096,7 +1097,10 @@ READS = (
         story="account-1 holds the versions 1 to 12 but 6 and 7, and two far beyond",
         before=_FILLED,
         given=(
-            *((f"'{id}'",) for id in ("account-1", "Account-1", "account_1", "account%", "b", "%", "a", "")),
+            *(
+                (f"'{id}'",)
+                for id in ("account-1", "Account-1", "account_1", "account%", "account-1 ", "b", "%", "a", "")
+            ),
             *((f"'account-1', {versions}",) for versions in _VERSION_RANGES),
             *((f"'account-1', {end} => '{at}'",) for end in ("since", "until") for at in _MOMENTS),
             *((f"'account-1', since => '{_MOMENTS[0]}', until => '{at}'",) for at in (*_MOMENTS[1:], "2025-03-01")),
@@ -1154,11 +1158,10 @@ APPENDS = (
             ("account-3", [event("X", metadata=None)] * 11, None),
             ("account-1", [], None),
             ("account-1", [event("X"), {"data": {}}], None),
-            ("a", [event("X")], 0),
-            ("account_1%", [event("X")], None),
+            ("account-1", [event("X"), {"type": "Y"}], None),
+            *((id, [event("X")], None) for id in _IDS),
             ("x" * 255, [event("X")], 0),
             ("x" * 256, [event("X")], 0),
-            ("", [event("X")], 0),
         ),
         advice=OF_APPEND,
     ),

@@ -138,7 +138,9 @@ def the_version_is_the_last_ones(sandbox: Sandbox) -> None:
         sandbox, [opened(one), opened(two), deposited(5, one)], [withdrawn(5, one), AccountClosed(one)]
     )
     versions = {account: version for account, (_, version) in found.items()}
-    assert one in versions, "account-1 was closed, and its row is gone. An account that was opened has a row, whatever comes."
+    assert one in versions, (
+        "account-1 was closed, and its row is gone. An account that was opened has a row, whatever comes."
+    )
     assert versions == {one: 4, two: 1}, (
         "account-1 has four events, the last one AccountClosed, and account-2 has one. Their rows say "
         f"{', '.join(f'{account}: {version}' for account, version in versions.items())}. "
@@ -597,10 +599,14 @@ def _append_and_project(answer: Callable, stage: Any, stream_id: str, events: li
         projection.project = stage.place(projection.project)  # type: ignore[method-assign]
     returned = answer(stage.store(), [balances, spy], stream_id, events, **how)
     # Its position depends on who else has drawn one.
-    return getattr(returned, "version", returned), [f"{it.stream_id}, version {it.version}: {it.type}" for it in spy.seen]
+    return getattr(returned, "version", returned), [
+        f"{it.stream_id}, version {it.version}: {it.type}" for it in spy.seen
+    ]
 
 
-APPEND = Call("append_and_project(store, [AccountBalances(), one that handles DepositRecorded], {})", _append_and_project)
+APPEND = Call(
+    "append_and_project(store, [AccountBalances(), one that handles DepositRecorded], {})", _append_and_project
+)
 OF_BOTH = Advice(
     "It returns what append returned, and a projection sees what it handles of the events that this append has stored: others append, "
     "too, and only appended.version says where these are. Append first: then they are recorded, and nobody comes in between any "
@@ -637,11 +643,11 @@ BOTH = (
         before=_HISTORY,
         given=("account-1", [deposited(10), withdrawn(1)], {}),
         somebody=(
-            Somebody("appended a deposit of 5 to account-1", append("account-1", deposited(5)) + _add("account-1", "5", 10)),
+            Somebody(
+                "appended a deposit of 5 to account-1", append("account-1", deposited(5)) + _add("account-1", "5", 10)
+            ),
         ),
-        stranger=Somebody(
-            "appends to account-2", append("account-2", opened("account-2")) + _add("account-2", "0", 1)
-        ),
+        stranger=Somebody("appends to account-2", append("account-2", opened("account-2")) + _add("account-2", "0", 1)),
         advice=OF_BOTH,
     ),
 )
@@ -687,7 +693,11 @@ def wrong_rows_become_right(sandbox: Sandbox) -> None:
     )
     assert found == RIGHT, (
         f"From the log, account_balances should hold {show_all(RIGHT)}. It holds {show_all(found)}. "
-        + ("The log is shorter than a batch here, and the last batch counts, too, with fewer than 500." if not found else "")
+        + (
+            "The log is shorter than a batch here, and the last batch counts, too, with fewer than 500."
+            if not found
+            else ""
+        )
     )
     sandbox.answer(store, AccountBalances())
     assert balances(sandbox) == RIGHT, "A second rebuild changed what the first one had made right."
@@ -817,7 +827,9 @@ REBUILD = (
         given=({},),
         somebody=(
             Somebody("opened account-3 with 50", _A_NEW_ACCOUNT + _add("account-3", "50", 2)),
-            Somebody("had opened account-3 with 50, and then wrote its row", _A_NEW_ACCOUNT, _add("account-3", "50", 2)),
+            Somebody(
+                "had opened account-3 with 50, and then wrote its row", _A_NEW_ACCOUNT, _add("account-3", "50", 2)
+            ),
         ),
         stranger=Somebody("appends what this read model does not handle", append("cashier-1", employed())),
         advice=OF_REBUILD,
@@ -998,7 +1010,7 @@ EXERCISES = (
         checks=checks_of(HUNT),
         hunt=HUNT,
         hints=(
-            "Take the promises one by one. For each, append what should show it, on a fresh `store = suspect(\"06.5\")`, and "
+            'Take the promises one by one. For each, append what should show it, on a fresh `store = suspect("06.5")`, and '
             "look at `store.row(...)`: what would a right one say?",
             "Promise 1 shows in an append of several deposits, of one cashier and of two. Promise 2 shows in the second "
             "append: to the same stream, and to another one; look at the name, too.",

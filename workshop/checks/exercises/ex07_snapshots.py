@@ -588,7 +588,8 @@ def the_order_of_a_set_is_none(sandbox: Sandbox) -> None:
     names = ("account_id", "balance", "currency", "status", "limit", "owner", "opened_by", "lines")
     try:
         one, other = (
-            sandbox.answer(make_dataclass("Account", [(Name(name, process), str) for name in names])) for process in (1, 2)
+            sandbox.answer(make_dataclass("Account", [(Name(name, process), str) for name in names]))
+            for process in (1, 2)
         )
     except Exception:  # such names are no business of the answer's
         return

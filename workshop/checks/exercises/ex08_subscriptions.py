@@ -347,7 +347,10 @@ def _settled(_: object, stage: Any, drawn: int, announced: tuple[int, ...]) -> A
 
 SETTLED = (
     Cases(
-        call=Call("SELECT settled, drawn FROM settled_position(): so many were drawn, and appends under way announced: {}", _settled),
+        call=Call(
+            "SELECT settled, drawn FROM settled_position(): so many were drawn, and appends under way announced: {}",
+            _settled,
+        ),
         given=(
             *((drawn, ()) for drawn in (0, 1, 2, 2**31, 2**32 + 7, 2**40)),
             *((drawn, (drawn - 1, drawn - 1)) for drawn in (1, 9, 2**31, 2**32, 2**32 + 1, 2**40)),
@@ -364,6 +367,7 @@ SETTLED = (
 
 
 # 08.3 handle_next
+
 
 class Handled:
     """A handler that takes notes, in Python and in a table."""
@@ -654,8 +658,7 @@ HANDLED = (
         story="The log holds events at 1, 2, 3, 7, 9, 10 and 2147483648, and is settled up to 2147483652. Each name says its checkpoint",
         before=_READERS,
         given=(
-            *((f"at {at}", size, {}) for at in (0, 3, 8, 10, 2**31) for size in (1, 2, 100)),
-            ("at 2", 5, {}),
+            *((f"at {at}", size, {}) for at, size in ((0, 1), (0, 100), (2, 5), (3, 2), (8, 1), (10, 100), (2**31, 1))),
             *(
                 (f"at {at}", size, wanted)
                 for at, size in ((0, 1), (2, 2), (0, 100))
@@ -673,22 +676,16 @@ HANDLED = (
     Scene(
         call=HANDLES,
         story="The log holds events at 1, 2 and 3, and the checkpoint of report is 0",
-        before="INSERT INTO subscriptions VALUES ('neighbour', 0), ('report', 0);" + put("account-1", *[deposited(1)] * 3),
+        before="INSERT INTO subscriptions VALUES ('neighbour', 0), ('report', 0);"
+        + put("account-1", *[deposited(1)] * 3),
         given=("report", 2, {}),
         somebody=(
             Somebody("appended an event", _AN_EVENT),
             Somebody("handled the next two under this name", _as_another_worker),
         ),
-        stranger=Somebody("moves the checkpoint of neighbour", "UPDATE subscriptions SET checkpoint = 1 WHERE name = 'neighbour'"),
-        advice=OF_HANDLING,
-    ),
-    Scene(
-        call=HANDLES,
-        story="The log holds events at 1, 2 and 3, and the checkpoint of report is 3",
-        before="INSERT INTO subscriptions VALUES ('report', 3);" + put("account-1", *[deposited(1)] * 3),
-        given=("report", 2, {}),
-        somebody=(Somebody("appended an event", _AN_EVENT),),
-        breaks=False,
+        stranger=Somebody(
+            "moves the checkpoint of neighbour", "UPDATE subscriptions SET checkpoint = 1 WHERE name = 'neighbour'"
+        ),
         advice=OF_HANDLING,
     ),
 )

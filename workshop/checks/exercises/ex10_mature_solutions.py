@@ -159,7 +159,11 @@ WITHDRAWALS = (
     Cases(
         call=Call("withdraw_cash(account, amount, 'ben'), of a balance, a status and an amount: {}", _withdraw),
         given=(
-            *((Decimal(balance), "open", amount) for balance in ("100.00", "0.005", "-30") for amount in examples.AMOUNTS),
+            *(
+                (Decimal(balance), "open", amount)
+                for balance in ("100.00", "0.005", "-30")
+                for amount in examples.AMOUNTS
+            ),
             *((Decimal(100), status, Decimal(amount)) for status in ("closed", "frozen") for amount in (1, 200, -1)),
         ),
         in_database=False,
