@@ -11,7 +11,7 @@ import pytest
 from tests.postgres import KINDS, Server, check_available, server
 
 # Folders whose tests share nothing but the server.
-STANDING_ALONE = ("tests/conformance/", "tests/eventstore/", "tests/exercises/")
+STANDING_ALONE = ("tests/conformance/", "tests/eventstore/", "tests/exercises/", "tests/mutants/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

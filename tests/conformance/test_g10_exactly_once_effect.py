@@ -522,7 +522,7 @@ def test_batches_of_any_size_give_the_same_read_model(store, connect, deliveries
 
     notes = Notes(project)
     with subscription(connect, notes, batch=size) as reader:
-        reader.wait_for(last_position(store))
+        reader.wait_for(last_position(store), timeout=60)  # one by one they are many transactions
     assert max(map(len, notes.batches)) == min(size, len(logged(store)))
     assert deliveries.delivered(store) == logged(store)
     assert rows(store, dashboard) == rebuilt(store, dashboard)

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ..files import learners_folder
 from ..server.database import Database, server_url
+from ..server.url_source import being_graded
 from . import kept
 from .answers import reference_function
 from .exercise import Check
@@ -71,13 +72,13 @@ handed_out: dict[str, Slip] = {}  # in this kernel, by exercise: what somebody e
 
 def hand_out(exercise_id: str, hunt: Hunt) -> Slip:
     """Return the fault that this learner looks for, the same one each time."""
-    if kept.is_throwaway():
-        slip = hunt.slips[0]
-    else:
-        digest = hashlib.sha256(f"{exercise_id} {_learner()}".encode()).digest()
-        slip = hunt.slips[int.from_bytes(digest) % len(hunt.slips)]
-    handed_out[exercise_id] = slip
-    return slip
+    if being_graded():  # whose it is, nobody knows: whichever is convicted counts
+        return hunt.slips[0]
+    number = 0  # in a solution
+    if not kept.is_throwaway():
+        number = int.from_bytes(hashlib.sha256(f"{exercise_id} {_learner()}".encode()).digest()) % len(hunt.slips)
+    handed_out[exercise_id] = hunt.slips[number]
+    return hunt.slips[number]
 
 
 def _learner() -> str:

@@ -19,7 +19,7 @@ from ..looks import looks
 from ..sandbox import Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
 from .ex02_appending import APPEND_TO_STREAM, BATCHES
-from .ex06_projections import RIGHT, Spy, a_bank_with_history, balances, show_all
+from .ex06_projections import REBUILD, RIGHT, Spy, a_bank_with_history, balances, show_all
 from .ex08_subscriptions import WITHOUT_APPEND
 
 WRONG_EXPECTED_VERSION = "ES001"
@@ -262,6 +262,7 @@ _TWO_STREAMS = (
         "account-1", "AccountOpened", "DepositRecorded", "AccountClosed", position=lambda version: 7 * version, row=True
     )
     + put("account-2", *["X"] * 12, position=lambda version: 100 - version, row=True)
+    + put("account_1", "X", position=lambda _: 50, row=True)
     + "INSERT INTO snapshots SELECT id, 'BankAccount', 'v1', 1, '2025-03-01', '{}'::json FROM streams;"
     " INSERT INTO snapshots SELECT id, 'Statement', 'v2', 3, '2025-03-03', '{}'::json FROM streams;"
 )
@@ -270,12 +271,13 @@ OF_ARCHIVE = Advice(
     "left the table events.",
     "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
     "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
-    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
+    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table. FOR SHARE lets in a second one who archives, and "
+    "then each waits for the other.",
 )
 ARCHIVES = (
     Cases(
         call=ARCHIVE,
-        story="account-1 is at version 3, and account-2 at version 12",
+        story="account-1 is at version 3, account-2 at version 12, account_1 at version 1",
         before=_TWO_STREAMS,
         given=tuple(
             (arguments,)
@@ -305,6 +307,16 @@ ARCHIVES = (
         somebody=(
             Somebody("appended an event to account-1", append("account-1", "DepositRecorded")),
             Somebody("archived account-1", "SELECT archive_stream('account-1')"),
+            Somebody(
+                "appended to account-1, and once more while it waited",
+                append("account-1", "DepositRecorded"),
+                then=append("account-1", "DepositRecorded"),
+            ),
+            Somebody(
+                "held the row of account-1 FOR SHARE, and then archived it",
+                "SELECT FROM streams WHERE id = 'account-1' FOR SHARE",
+                "SELECT archive_stream('account-1')",
+            ),
         ),
         stranger=Somebody("appends to account-2", append("account-2", "X")),
         advice=OF_ARCHIVE,
@@ -544,6 +556,7 @@ BOOKS = (
         given=(
             *((f"account-{number}", 2025) for number in (2, 3, 4, 5, 6)),
             ("account-1", 2026),
+            ("account-5", 2026),
             ("account-1", 2024),
             ("o'brien:2", 9),
             ("a", 2025),
@@ -759,7 +772,11 @@ EXERCISES = (
         difficulty="easy",
         keeps="projections.py",
         given=whole_schema(),
-        checks=(archived_events_count, archived_events_have_their_place),
+        checks=(
+            archived_events_count,
+            archived_events_have_their_place,
+            *looks(*REBUILD, setup=AccountBalances().create),
+        ),
         hints=(
             "Your rebuild reads a table. Which of the two tables holds what a read model is made of?",
             "Both. One word changes: a view, `log`, puts them together.",
