@@ -259,6 +259,8 @@ REBUILD = (
             MEANWHILE, "Then empty the table, then read the log"),
     Mistake("06.4", "in the order of the clock", {"ORDER BY position": "ORDER BY recorded_at, position"},
             AS_OURS, "in the order of the log"),
+    Mistake("06.4", "as they lie in the table", {" ORDER BY position": ""},
+            AS_OURS, "in the order of the log"),
     Mistake("06.4", "the names of the classes", {"store.types.names(projection.handles)": "[it.__name__ for it in projection.handles]"},
             AS_OURS, "under all names that they are stored under"),
     Mistake("06.4", "only batches that are full", {"while rows := log.fetchmany(500):": "while len(rows := log.fetchmany(500)) == 500:"},

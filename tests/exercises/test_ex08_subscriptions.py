@@ -215,6 +215,8 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
             ex.no_more_than_size, "and not a number of events"),
     Mistake("08.3", "one category for all", {", **wanted)\n        if": ", event_types=wanted.get('event_types'))\n        if"},
             AS_OURS, "**wanted is passed on as it is"),
+    Mistake("08.3", "all readers of such a name", {"WHERE name = %s\", (reached": "WHERE name LIKE %s\", (reached"},
+            AS_OURS, "subscriptions should hold"),
     Mistake("08.3", "a batch is full when it is not empty", {"len(events) == size": "events"},
             ex.others_are_passed_by, "checkpoint should be 3"),
 )  # fmt: skip

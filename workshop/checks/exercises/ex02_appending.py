@@ -815,13 +815,14 @@ _METADATA: tuple[Any, ...] = ({"user": "alice"}, [], None, {"n": [1.50]})
 _CHANGES: tuple[dict[str, Any], ...] = (
     {"type": "E2"}, {"data": {"n": 4}}, {"data": {}}, {"data": {"n": 3.0}}, {"id": None}
 )  # fmt: skip
+_IDS = ("Account-1", "account_1%", " account-1 ", "o'brien", "")
 _ODD: tuple[Any, ...] = (
     [{"type": "X"}],
     [{"type": "X", "data": [1, "2"]}],
     [{"type": "X", "data": "a text"}],
     [{"type": None, "data": {}}],
     [{"type": 7, "data": {}}],
-    [{"type": "", "data": {"amount": "0.10", "of": {"deep": [1.50, None, True]}}}],
+    [{"type": "", "data": {"amount": "0.10", "of": {"deep": [1.50, None, True]}, "note": None}}],
     [{"type": "X", "data": {}, "id": "no id"}],
     [{"type": "X", "data": {}, "id": None}],
     [{"type": "X", "data": {}, "metadata": {"user": "eve"}, "version": 9, "recorded_at": "2000-01-01"}],
@@ -863,10 +864,11 @@ BATCHES = (
             *(("account-3", expected, THREE) for expected in (None, 0, 1, -1)),
             *(("account-2", 9, _TWELVE[:length]) for length in (1, 2, 3, 12)),
             ("future-1", 1, THREE),
-            *((stream_id, None, THREE) for stream_id in ("a", "account_1", "Account-1", "x" * 255, "x" * 256, "")),
+            *((id, None, THREE) for id in ("a", "x" * 255, "x" * 256, "Account-1", "account_1%", " account-1 ", "")),
             *(("account-1", 2, THREE, metadata) for metadata in _METADATA),
             *(("account-1", 2, odd, {"user": "alice"}) for odd in _ODD),
             ("account-1", 2, "'{}'"),
+            ("account-1", 2, f"'{json.dumps(THREE)}', NULL"),
         ),
         advice=OF_BATCHES,
     ),
@@ -943,10 +945,7 @@ def _append_event(*given: tuple[str], writers: dict[str, tuple[str]]) -> tuple[S
 
 
 _EVENTS = (
-    *(
-        _one(id)
-        for id in ("account-1", "account-2", "large-1", "account-3", "a", "Account-1", "account_1%", "o'brien", "")
-    ),
+    *(_one(id) for id in ("account-1", "account-2", "large-1", "account-3", "a", *_IDS)),
     *(_one("ä" * length) for length in (255, 256)),
     *(_one("account-1", type) for type in ("''", "'deposit recorded'", "NULL")),
     *(
@@ -1098,7 +1097,10 @@ READS = (
         story="account-1 holds the versions 1 to 12 but 6 and 7, and two far beyond",
         before=_FILLED,
         given=(
-            *((f"'{id}'",) for id in ("account-1", "Account-1", "account_1", "account%", "b", "%", "a", "")),
+            *(
+                (f"'{id}'",)
+                for id in ("account-1", "Account-1", "account_1", "account%", "account-1 ", "b", "%", "a", "")
+            ),
             *((f"'account-1', {versions}",) for versions in _VERSION_RANGES),
             *((f"'account-1', {end} => '{at}'",) for end in ("since", "until") for at in _MOMENTS),
             *((f"'account-1', since => '{_MOMENTS[0]}', until => '{at}'",) for at in (*_MOMENTS[1:], "2025-03-01")),
@@ -1156,11 +1158,10 @@ APPENDS = (
             ("account-3", [event("X", metadata=None)] * 11, None),
             ("account-1", [], None),
             ("account-1", [event("X"), {"data": {}}], None),
-            ("a", [event("X")], 0),
-            ("account_1%", [event("X")], None),
+            ("account-1", [event("X"), {"type": "Y"}], None),
+            *((id, [event("X")], None) for id in _IDS),
             ("x" * 255, [event("X")], 0),
             ("x" * 256, [event("X")], 0),
-            ("", [event("X")], 0),
         ),
         advice=OF_APPEND,
     ),

@@ -13,7 +13,7 @@ from ... import bank
 from ...bank import examples
 from ...bank.examples import deposited, withdrawn
 from ...bank.examples import opened as opened_account
-from ..arranged import FIRST_MOMENT, append, put
+from ..arranged import FIRST_MOMENT, append, many, put
 from ..exercise import Exercise
 from ..given import core_schema
 from ..looks import looks
@@ -233,6 +233,7 @@ FOLDS = Cases(
         for event in (
             *(opened_account(id, currency) for id, currency in (("account-1", "PLN"), ("account-2", "EUR"), ("a", ""))),
             *(deposited(amount, account.account_id, "cashier-7") for amount in examples.AMOUNTS),
+            *(kind("7.00", "account-99") for kind in (deposited, withdrawn)),
             *(withdrawn(amount, "account-1") for amount in examples.AMOUNTS),
             examples.closed(),
             examples.employed(),
@@ -417,11 +418,18 @@ FOLD = Call("aggregate_stream(store, {})", _fold)
 AGGREGATES = (
     Cases(
         call=FOLD,
+        story="long-1 holds 1001 events",
+        before=many("long-1", 1001, deposited(1)),
+        given=(("long-1", *INITIALS[2]),),
+        advice=FOLD_OF,
+    ),
+    Cases(
+        call=FOLD,
         story="account-1 holds the versions 1 to 12, account-10 9 and 10, Account-1 1 to 3",
         before=STREAMS,
         given=tuple(
             (stream_id, *fold)
-            for stream_id in ("account-1", "account-10", "Account-1", "a", "account", "nobody-1")
+            for stream_id in ("account-1", "account-10", "Account-1", "a", " account-1", "nobody-1")
             for fold in ((*INITIALS, ("", refusing)) if stream_id in ("account-1", "nobody-1") else INITIALS[::5])
         ),
         advice=FOLD_OF,

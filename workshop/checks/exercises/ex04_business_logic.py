@@ -187,7 +187,7 @@ DECISIONS = Cases(
     call=Call("decide({})", _decided),
     given=tuple(
         (command, state)
-        for state in examples.ACCOUNTS
+        for state in (*examples.ACCOUNTS, account("0.001"), account("-0.001"))
         for command in (
             *(
                 OpenAccount(id, currency)
@@ -533,6 +533,9 @@ def _handle(
 
 HANDLE = Call("handle(store, bank, {})", _handle)
 ONE_ATTEMPT = Call("handle(store, bank, {}, attempts=1)", partial(_handle, attempts=1))
+HANDLE_TWICE = Call(
+    "handle(store, bank, {}), and the same once more", lambda *given: (_handle(*given), _handle(*given))
+)
 HAS_100 = put(ACCOUNT, OPENED, deposited("100"), row=True)
 OF_HANDLE = Advice(
     "What is returned is the state that decide saw, with the events of this command alone, and the version of the last of them. "
@@ -555,10 +558,18 @@ HANDLED = (
         + put("account-8", examples.opened("account-8"), examples.closed("account-8"), row=True),
         given=(
             *((ACCOUNT, withdraw(amount)) for amount in ("0.01", "100", "101")),
+            (ACCOUNT, withdraw("1"), TWO_EVENTS),
             *((stream_id, withdraw("10")) for stream_id in ("account-12", "account-8")),
             *((stream_id, OpenAccount(stream_id, "EUR")) for stream_id in (ACCOUNT, "account-9", "x" * 255, "")),
             *((stream_id, withdraw("30"), decider) for stream_id in (ACCOUNT, "account-9") for decider in DECIDERS),
         ),
+        advice=OF_HANDLE,
+    ),
+    Cases(
+        call=HANDLE_TWICE,
+        story=f"{ACCOUNT} holds 100",
+        before=HAS_100,
+        given=((ACCOUNT, withdraw("30")),),
         advice=OF_HANDLE,
     ),
     Scene(

@@ -10,7 +10,7 @@ from eventstore import EventStore
 
 from ...bank import BankAccount, evolve
 from ...bank.examples import closed, deposited, employed, opened, withdrawn
-from ..arranged import FIRST_MOMENT, append, moment, put
+from ..arranged import FIRST_MOMENT, append, many, moment, put
 from ..exercise import Exercise
 from ..given import core_schema
 from ..looks import looks
@@ -348,9 +348,13 @@ FRAMES = (
                     at=lambda _: "2999-01-01 00:00:00.123456+00",
                 ),
                 put("employed-1", employed(), row=True),
+                many("long-1", 120, deposited(1)),
             )
         ),
-        given=tuple((id,) for id in ("account-1", "account-10", "Account-1", "a", "employed-1", "account", "nobody-1")),
+        given=tuple(
+            (id,)
+            for id in ("account-1", "account-10", "Account-1", "a", "employed-1", "long-1", " account-1", "nobody-1")
+        ),
         advice=OF_FRAME,
     ),
     Scene(

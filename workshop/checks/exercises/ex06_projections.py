@@ -791,7 +791,7 @@ _A_NEW_ACCOUNT = append("account-3", opened("account-3"), deposited(50, "account
 REBUILD = (
     Cases(
         call=REBUILDS,
-        story="The log holds events of account-1 and account-2, mixed, whose clock was set back each time, and of a cashier",
+        story="The log holds events of account-1 and account-2, mixed, and of a cashier; they lie in the table in another order, and have moments in a third",
         before=_ALL_WRONG
         + "".join(
             put(
@@ -803,14 +803,14 @@ REBUILD = (
             )
             for number, (position, account, version, event) in enumerate(
                 (
-                    (3, "account-2", 1, opened("account-2")),
-                    (4, "cashier-1", 1, employed()),
-                    (9, "account-1", 1, opened()),
-                    (10, "account-2", 2, deposited("0.005", "account-2")),
-                    (11, "account-1", 2, deposited(100)),
                     (100, "account-1", 3, {"type": "MoneyPaidIn", "data": msgspec.to_builtins(deposited(7))}),
-                    (2**31, "account-1", 4, withdrawn(30)),
+                    (3, "account-2", 1, opened("account-2")),
                     (2**31 + 1, "account-2", 3, closed("account-2")),
+                    (4, "cashier-1", 1, employed()),
+                    (10, "account-2", 2, deposited("0.005", "account-2")),
+                    (9, "account-1", 1, opened()),
+                    (2**31, "account-1", 4, withdrawn(30)),
+                    (11, "account-1", 2, deposited(100)),
                 )
             )
         ),

@@ -352,11 +352,12 @@ SETTLED = (
             _settled,
         ),
         given=(
-            *((drawn, ()) for drawn in (0, 1, 2, 2**31, 2**32 + 7, 2**40)),
+            *((drawn, ()) for drawn in (0, 1, 2, 2**31, 2**32 + 7, 2**47)),
             *((drawn, (drawn - 1, drawn - 1)) for drawn in (1, 9, 2**31, 2**32, 2**32 + 1, 2**40)),
             *((2**40, (position, 2**33)) for position in (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**33 + 1)),
             (12, (9, 10, 11, 2, 3)),
             (5, (5,)),
+            (2**47, (2**46 + 1,)),
         ),
         advice=Advice(
             "A position is one number of 48 bits: the lower half of classid is its upper part, above 2^32, and objid the rest. "
@@ -629,6 +630,7 @@ def _as_another_worker(connection: psycopg.Connection) -> None:
 # Events in several categories, and of several types, with holes between them, and after the last one.
 _READERS = (
     "INSERT INTO subscriptions SELECT 'at ' || n, n FROM unnest('{0,2,3,8,10,2147483648}'::bigint[]) n;"
+    " INSERT INTO subscriptions VALUES ('at%', 0);"
     + "".join(
         put(stream_id, event, first=version, position=lambda _, position=position: position)  # type: ignore[misc]
         for position, stream_id, version, event in (
@@ -659,6 +661,7 @@ HANDLED = (
         before=_READERS,
         given=(
             *((f"at {at}", size, {}) for at, size in ((0, 1), (0, 100), (2, 5), (3, 2), (8, 1), (10, 100), (2**31, 1))),
+            ("at%", 2, {}),
             *(
                 (f"at {at}", size, wanted)
                 for at, size in ((0, 1), (2, 2), (0, 100))

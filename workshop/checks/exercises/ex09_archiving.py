@@ -271,7 +271,8 @@ OF_ARCHIVE = Advice(
     "left the table events.",
     "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
     "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
-    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
+    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table. FOR SHARE lets in a second one who archives, and "
+    "then each waits for the other.",
 )
 ARCHIVES = (
     Cases(
@@ -312,9 +313,9 @@ ARCHIVES = (
                 then=append("account-1", "DepositRecorded"),
             ),
             Somebody(
-                "held the row of account-1 together with others",
+                "held the row of account-1 FOR SHARE, and then archived it",
                 "SELECT FROM streams WHERE id = 'account-1' FOR SHARE",
-                then="UPDATE streams SET version = version WHERE id = 'account-1'",
+                "SELECT archive_stream('account-1')",
             ),
         ),
         stranger=Somebody("appends to account-2", append("account-2", "X")),
@@ -555,6 +556,7 @@ BOOKS = (
         given=(
             *((f"account-{number}", 2025) for number in (2, 3, 4, 5, 6)),
             ("account-1", 2026),
+            ("account-5", 2026),
             ("account-1", 2024),
             ("o'brien:2", 9),
             ("a", 2025),
