@@ -727,3 +727,12 @@ def test_an_append_that_is_under_way_is_waited_for_and_not_passed_by(store, new_
         assert handled == [], "it went on behind an append that is still open"
     worker.handle_next(store, "reader", handler, 100)
     assert handled == [1, 2]
+
+
+def test_a_parked_event_that_fails_once_more_stays_parked(store, connect):
+    def refuses(connection, events):
+        raise ValueError("not this one")
+
+    with subscription(connect, refuses) as reader:
+        reader.wait_for(store.append("account-1", deposits(1)).position)
+    assert reader.retry_parked() == len(parked(store)) == 1
