@@ -12,12 +12,11 @@ DECLARE
 BEGIN
     -- Once a transaction: what it draws later is higher. The setting ends with the transaction, too.
     IF current_setting('eventstore.announced', true) IS DISTINCT FROM log THEN
-        IF pg_my_temp_schema() <> 0 THEN  -- this session has temporary tables
-            IF EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema()
-                       AND relname IN ('streams', 'events', 'archived_events', 'subscriptions')) THEN
-                RAISE EXCEPTION 'A temporary table has the name of one of the event store''s, and is in its way'
-                    USING HINT = 'It would take the events, and end with the session: call it otherwise.';
-            END IF;
+        IF pg_my_temp_schema() <> 0 AND coalesce(  -- this session has temporary tables
+            to_regclass('pg_temp.streams'), to_regclass('pg_temp.events'),
+            to_regclass('pg_temp.archived_events'), to_regclass('pg_temp.subscriptions')) IS NOT NULL THEN
+            RAISE EXCEPTION 'A temporary table has the name of one of the event store''s, and is in its way'
+                USING HINT = 'It would take the events, and end with the session: call it otherwise.';
         END IF;
 
         -- Once a session: does the sequence give out positions one by one, and do the rows go with it? Where it is

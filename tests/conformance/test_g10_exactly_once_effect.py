@@ -711,3 +711,28 @@ def test_two_who_read_under_one_name_take_turns(store, new_store, connect):
         go_on.set()
         slow_one.join()
     assert handled == [1, 2, 3]
+
+
+def test_an_append_that_is_under_way_is_waited_for_and_not_passed_by(store, new_store):
+    store.execute("INSERT INTO subscriptions (name) VALUES ('reader')")
+    writer, handled = new_store(), []
+
+    def handler(connection, events):
+        handled.extend(recorded.position for recorded in events)
+
+    with writer.connection.transaction():
+        writer.append("account-1", deposits(1))
+        store.append("account-2", deposits(2))
+        worker.handle_next(store, "reader", handler, 100)
+        assert handled == [], "it went on behind an append that is still open"
+    worker.handle_next(store, "reader", handler, 100)
+    assert handled == [1, 2]
+
+
+def test_a_parked_event_that_fails_once_more_stays_parked(store, connect):
+    def refuses(connection, events):
+        raise ValueError("not this one")
+
+    with subscription(connect, refuses) as reader:
+        reader.wait_for(store.append("account-1", deposits(1)).position)
+    assert reader.retry_parked() == len(parked(store)) == 1

@@ -411,8 +411,7 @@ def test_tables_that_are_restored_beneath_it_have_another_channel_and_it_hears_o
         with store.transaction():  # half restored, it would end a reader who looks just then: see G8
             store.execute("CREATE TABLE saved AS TABLE events")
             store.execute("DROP VIEW log, subscription_status CASCADE; DROP TABLE events, archived_events CASCADE")
-            # A learner's file makes what is not there at all.
-            EventStore(store.connection, event_types()).create_schema()
+            EventStore(store.connection, event_types()).create_schema()  # a learner's makes all, or nothing
             columns = "stream_id, version, position, id, type, data, metadata, recorded_at"
             store.execute(f"INSERT INTO events ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM saved")
             store.execute("SELECT setval(pg_get_serial_sequence('events', 'position'), 1)")

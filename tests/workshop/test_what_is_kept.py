@@ -140,6 +140,13 @@ def cells(notebook: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Callabl
     InteractiveShell.clear_instance()
 
 
+def test_a_cell_that_is_run_without_a_history_is_kept(cells: Callable[[list[str]], str], my_eventstore: Path) -> None:
+    cells([])
+    InteractiveShell.instance().history_manager.input_hist_parsed = [""]
+    InteractiveShell.instance().run_cell(f"{IMPORTS}\n{APPEND}\n{CHECK}", store_history=False)
+    assert (my_eventstore / "store.py").read_text(encoding="utf-8").rstrip().endswith("return row[0]")
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_an_answer_is_kept_with_all_that_it_needs(
     name: str, cells: Callable[[list[str]], str], my_eventstore: Path, postgres: Server

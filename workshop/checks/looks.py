@@ -204,7 +204,9 @@ def _broken(stage: Stage, scene: Scene) -> None:
                 continue
             if seen not in known[kind]:
                 blamed = replace(scene, advice=replace(scene.advice, outcome=scene.advice.left))
-                _must_be(seen, [*known[kind]], blamed, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}")
+                _must_be(
+                    seen, [*known[kind]][::-1], blamed, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}"
+                )
 
 
 def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]:

@@ -71,7 +71,7 @@ def source_of(answer: Any, exercise: Exercise) -> str:
         raise NoSource("it is no function")
     name = name_of_answer(exercise.id)
     cells, namespace = _cells(), get_ipython().user_ns if get_ipython() else {}
-    if not cells or _is_own_file(answer):
+    if not any(cells) or _is_own_file(answer):  # who runs cells without a history, has the one cell
         cells, namespace = [_text_of(answer)], getattr(plain(answer), "__globals__", {})
     root, bind = _root(answer, name, namespace, cells, exercise)
     statements = list(_statements(cells))

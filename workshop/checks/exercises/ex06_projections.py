@@ -694,7 +694,7 @@ def it_replays_in_log_order(sandbox: Sandbox) -> None:
     store, spy = a_bank_with_history(sandbox), Spy()
     spy.create(sandbox.database.connection)
     store.append("account-2", [deposited(1, "account-2")])
-    store.append("account-1", [deposited(2, "account-1")])
+    store.append("account-1", [deposited(2, "account-1")], metadata={"user": "anna"})
     sandbox.answer(store, spy)
     strangers = {recorded.type for recorded in spy.seen} - {"DepositRecorded"}
     assert not strangers, (
@@ -705,6 +705,11 @@ def it_replays_in_log_order(sandbox: Sandbox) -> None:
     assert amounts == [100, 7, 1, 2], (
         "The log holds deposits of 100, 7, 1 and 2, in this order, in two streams. "
         f"The projection saw {amounts}. The order of the log is that of `position`."
+    )
+    last = store.read_stream("account-1")[-1]
+    assert spy.seen[-1] == last, (
+        f"The last event is {last!r}. The projection saw {spy.seen[-1]!r}: `store.types.record(row)` takes the columns "
+        "stream_id, version, position, id, type, data::text, metadata::text, recorded_at, in this order."
     )
 
 
@@ -809,6 +814,11 @@ REBUILD = (
             Somebody("opened account-3 with 50", _A_NEW_ACCOUNT + _add("account-3", "50", 2)),
             Somebody(
                 "had opened account-3 with 50, and then wrote its row", _A_NEW_ACCOUNT, _add("account-3", "50", 2)
+            ),
+            Somebody(
+                "held the table together with others, and then emptied it",
+                "LOCK TABLE account_balances IN SHARE MODE",
+                then="DELETE FROM account_balances",
             ),
         ),
         stranger=Somebody("appends what this read model does not handle", append("cashier-1", employed())),
