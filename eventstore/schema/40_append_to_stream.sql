@@ -16,7 +16,7 @@ DECLARE
     actual   bigint;     -- the version before this append
     stamp    timestamptz;
     known    bigint;     -- how many of the events are in the stream already,
-    in_place bigint;     -- and how many of them, unchanged, just where this append would put them
+    in_place bigint;     -- and how many of them just where this append would put them
     archived timestamptz;  -- 09
 BEGIN
     IF added = 0 THEN
@@ -39,8 +39,10 @@ BEGIN
         OR (expected_version = -1 AND actual = 0) THEN
         -- Did an earlier try succeed, and its answer get lost? Then these very events follow expected_version.
         SELECT count(*),
-               count(*) FILTER (WHERE e.version - n = expected_version
-                                  AND (e.type, e.data) = (event ->> 'type', event -> 'data')),
+               count(*) FILTER (
+                   WHERE e.version - n = expected_version
+                     AND (e.type, e.data) = (event ->> 'type', event -> 'data')  -- 09
+               ),
                max(e.version), max(e.position)
         INTO known, in_place, version, "position"
         FROM jsonb_array_elements(new_events) WITH ORDINALITY AS given (event, n)

@@ -222,6 +222,7 @@ LOOK = """
 WRITE = "    -- 3. Write.\n"
 BELL = "    PERFORM notify_subscribers();  -- when they are written\n"
 TO_ARRAY = "SELECT s.archived_at INTO archived FROM streams s WHERE s.id = append_to_stream.stream_id;\n"
+UNCHANGED = "\n                     AND (e.type, e.data) = (event ->> 'type', event -> 'data')\n"
 YOUR_OWN_APPEND = (
     Mistake("09.3", "the answer to 08.5", reference_answer("08.5"),
             ex.an_archived_stream_is_refused, "away from the rest"),
@@ -236,6 +237,12 @@ YOUR_OWN_APPEND = (
     Mistake("09.3", "looks, then locks", {LOCK_OF_APPEND: "    RETURNING s.version - added INTO actual;\n",
             "    -- 1. Lock.": "    " + TO_ARRAY + "    -- 1. Lock."},
             ex.an_archive_under_way_is_waited_for, "A SELECT before it sees what was"),
+    Mistake("09.3", "the id alone makes the event", {UNCHANGED: "\n"},
+            ex.another_event_under_its_id_is_refused, "DepositRecorded of 999 came under its id"),
+    Mistake("09.3", "the type is not compared", {"(e.type, e.data) = (event ->> 'type', event -> 'data')": "e.data = event -> 'data'"},
+            ex.another_event_under_its_id_is_refused, "CashWithdrawn of 100 came under its id"),
+    Mistake("09.3", "the data is compared as text", {"(e.type, e.data) = (event ->> 'type', event -> 'data')": "(e.type, e.data::text) = (event ->> 'type', event ->> 'data')"},
+            AS_OURS, "append_to_stream('account-1', 0"),
     Mistake("09.3", "no bell any more", {BELL: ""},
             "As in 08.5: A reader that is asleep is woken", "nobody rang"),
     Mistake("09.3", "another category", {"IF archived IS NOT NULL": "IF archived IS NOT NULL AND append_to_stream.stream_id = 'account-1' OR append_to_stream.stream_id = 'a'"},

@@ -111,8 +111,9 @@ ADDITIONS = (
     ),
     Addition(
         "09.3",
-        ("Archiving",),
-        "Your append_to_stream does not look whether the stream is archived, and begins a second history of it.",
+        ("G5", "Archiving"),
+        "Your append_to_stream takes another event under an id that is known for a retry; or it does not look whether "
+        "the stream is archived, and begins a second history of it.",
     ),
     Addition(
         "09.4",

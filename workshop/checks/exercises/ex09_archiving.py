@@ -1,5 +1,6 @@
 """The exercises of notebook 09: a stream moves into the archive, and the books of a year are closed."""
 
+import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from ..given import whole_schema
 from ..looks import looks
 from ..sandbox import Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
-from .ex02_appending import APPEND_TO_STREAM, BATCHES
+from .ex02_appending import APPEND_TO_STREAM, BATCHES, IDS
 from .ex06_projections import REBUILD, RIGHT, Spy, a_bank_with_history, balances, show_all
 from .ex08_subscriptions import WITHOUT_APPEND
 
@@ -626,6 +627,23 @@ def a_live_stream_goes_on(sandbox: Sandbox) -> None:
         )
 
 
+def another_event_under_its_id_is_refused(sandbox: Sandbox) -> None:
+    """Another event under an id that is known is refused"""
+    first: dict[str, Any] = {"type": "DepositRecorded", "data": {"amount": 100}}
+    sandbox.execute(append("account-1", first, expected=0, ids=(IDS[0],)))
+    for changed in ({**first, "data": {"amount": 999}}, {**first, "type": "CashWithdrawn"}):
+        came = "{type} of {data[amount]} came under its id".format(**changed)
+        error = sandbox.refused(append("account-1", changed, expected=0, ids=(IDS[0],)))
+        assert error is not None, (
+            f"A deposit of 100 was stored. Then {came}, and was taken for the same append: it is lost, and nobody is told. "
+            "Compare type and data, too."
+        )
+        assert isinstance(error, psycopg.errors.UniqueViolation), (
+            f"A deposit of 100 was stored. Then {came}. That is no lost race, and trying again will not help: RAISE "
+            f"unique_violation, as in 02.4. The error was {error.sqlstate}: {error.diag.message_primary}"
+        )
+
+
 @own_sandbox
 def an_archive_under_way_is_waited_for(sandbox: Sandbox) -> None:
     """An archive that is under way is waited for"""
@@ -651,6 +669,29 @@ REFUSES = (
         ),
         advice=Advice(
             "Whoever appends to a stream that has an archived_at gets ES003, whatever they expect; nobody else does."
+        ),
+    ),
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 holds a deposit of 100, whose id comes back",
+        before=append("account-1", {"type": "DepositRecorded", "data": {"amount": 100, "by": "anna"}}, ids=(IDS[0],)),
+        given=tuple(
+            (f"""'account-1', 0, '[{json.dumps({"type": type, "data": data, "id": IDS[0]})}]'""",)
+            for type in ("DepositRecorded", "depositrecorded", "")
+            for data in (
+                {"amount": 100, "by": "anna"},
+                {"by": "anna", "amount": 100},
+                {"amount": 100.0, "by": "anna"},
+                {"amount": "100", "by": "anna"},
+                {"amount": 100},
+                {"amount": 100, "by": "anna", "at": None},
+                {},
+                None,
+            )
+        ),
+        advice=Advice(
+            "It is a retry where id, type and data are those of the event that is there, as JSON compares them; else it is "
+            "unique_violation."
         ),
     ),
 )
@@ -750,6 +791,7 @@ EXERCISES = (
             an_archived_stream_is_refused,
             the_refusal_names_the_stream,
             a_live_stream_goes_on,
+            another_event_under_its_id_is_refused,
             an_archive_under_way_is_waited_for,
             *looks(*REFUSES),
         ),
@@ -761,7 +803,8 @@ EXERCISES = (
             "IF archived IS NOT NULL THEN\n"
             "    RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived\n"
             "        USING ERRCODE = 'ES003';\n"
-            "END IF;\n```",
+            "END IF;\n```\n\n"
+            "And beside `e.version - n = expected_version`: `AND (e.type, e.data) = (event ->> 'type', event -> 'data')`.",
         ),
     ),
     Exercise(
