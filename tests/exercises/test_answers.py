@@ -21,7 +21,7 @@ from workshop.files import CHECKOUT
 from ..postgres import Server
 from .mistakes import Mistake, answer, failures, must_be_told
 
-SECONDS = 0.3  # a learner waits no longer than this for the answer to an answer
+SECONDS = 0.6  # a learner waits no longer than this for the answer to an answer, and half as long for most
 each_notebook = pytest.mark.parametrize("notebook", [name for name, group in NOTEBOOKS.items() if group])
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 

@@ -379,7 +379,7 @@ BEGIN
 END
 $$;
 """,
-            ex.no_stream_no_events, "There is no stream nobody"),
+            AS_OURS, "There is no stream"),
     Mistake("02.5", "a pattern for an id", {"e.stream_id = read": "e.stream_id LIKE read"},
             AS_OURS, "one condition for the whole id"),
     Mistake("02.5", "no end is now", {"(until IS NULL OR e.recorded_at <= until)": "e.recorded_at <= coalesce(until, now())"},

@@ -124,7 +124,7 @@ AGGREGATE = (
     Mistake("03.2", "a bank of its own", {"    state = initial\n": "    from workshop.bank import BankAccount, evolve\n    state = BankAccount()\n"},
             ex.each_event_once_in_order, "Fold with the `initial` and the `evolve` that you are given"),
     Mistake("03.2", "an initial state that is false", {"state = initial\n": "state = initial or ()\n"},
-            AS_OURS, "aggregate_stream(store, 'account-1', 0, counted)"),
+            AS_OURS, "aggregate_stream(store, 'long-1', 0, counted)"),
     Mistake("03.2", "the version asked for as long as nobody is there", {"    return state, version": "    return state, max(version, len(store.read_stream(stream_id)))"},
             MEANWHILE, "somebody else deposited 100 in account-1"),
     Mistake("03.2", "what evolve raises is passed by", {

@@ -54,7 +54,7 @@ A_SNAPSHOT_AND_ITS_TAIL = (
     Mistake("07.1", "versions compared as texts", {"ORDER BY version DESC": "ORDER BY version::text DESC"},
             ex.the_newest_is_taken, "a version is a number"),
     Mistake("07.1", "not from the first state that was given", {"    state, version = initial, 0": "    state, version = type(initial)(), 0"},
-            AS_OURS, "Statement(7)"),
+            AS_OURS, "Statement(lines=15)"),
     Mistake("07.1", "any snapshot", {"        ORDER BY version DESC LIMIT 1\n": "        LIMIT 1\n"},
             ex.the_newest_is_taken, "an older one than it had to"),
     Mistake("07.1", "snapshots of all streams", {"stream_id = %(stream_id)s AND ": ""},

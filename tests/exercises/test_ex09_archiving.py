@@ -108,8 +108,6 @@ ARCHIVE_STREAM = (
             ex.an_append_under_way_is_waited_for, "The stream is split"),
     Mistake("09.1", "looks, then locks", {LOCK: ""},
             ex.a_version_overtaken_is_noticed, "The comparison came before the wait"),
-    Mistake("09.1", "a lock that two can have", {LOCK: " FOR SHARE"},
-            MEANWHILE, "FOR SHARE lets in a second one"),
     Mistake("09.1", "does not wait", {LOCK: " FOR UPDATE NOWAIT"},
             ex.an_append_under_way_is_waited_for, "could not obtain lock"),
     Mistake("09.1", "no archive without a version", {"stream.version <> expected_version": "stream.version IS DISTINCT FROM expected_version"},

@@ -192,7 +192,8 @@ def _broken(stage: Stage, scene: Scene) -> None:
             for it in reversed(_chosen(stage.undisturbed("reference", scene, mode).places)):
                 who = Breaks(kind, it)
                 seen = who.heard(stage.play("reference", scene, mode, who))
-                yield replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
+                if who.was_met:
+                    yield replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
 
         known = {kind: _Lazy(right(kind)) for kind in _WHAT_BROKE}
         for kind, at in _breaks(stage, whole, mode):
@@ -203,7 +204,9 @@ def _broken(stage: Stage, scene: Scene) -> None:
                 continue
             if seen not in known[kind]:
                 blamed = replace(scene, advice=replace(scene.advice, outcome=scene.advice.left))
-                _must_be(seen, [*known[kind]], blamed, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}")
+                _must_be(
+                    seen, [*known[kind]][::-1], blamed, f" {_place(seen.places, at)}, {_WHAT_BROKE[kind]}.{_HOW[mode]}"
+                )
 
 
 def _breaks(stage: Stage, whole: Seen, mode: Mode) -> Iterator[tuple[Kind, int]]:

@@ -426,6 +426,7 @@ class Stage:
             try:
                 outcome = f"returned {words.words(scene.call.run(function, self, *copy))}"
             except Endless as endless:
+                assert side == "answer", "the reference did not end"
                 error, outcome = endless, "did not end"
             except (Exception, SystemExit) as raised:
                 error, outcome = raised, f"raised {words.error_in_words(raised)}"

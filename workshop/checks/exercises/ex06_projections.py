@@ -15,6 +15,7 @@ from eventstore import (
     STREAM_EXISTS,
     EventStore,
     EventTypes,
+    InvalidEvent,
     Projection,
     RecordedEvent,
     WrongExpectedVersion,
@@ -327,27 +328,6 @@ def two_at_once_lose_nothing(sandbox: Sandbox) -> None:
         f"row {show(found)}; it should say 3 deposits and 16. Was it read first, and written later? Two accounts are "
         "two streams, so the lock of a stream does not help: let one statement read and write, "
         "`SET total = d.total + excluded.total`."
-    )
-
-
-@own_sandbox
-def rows_are_changed_in_order(sandbox: Sandbox) -> None:
-    """Rows are changed in the order of their ids"""
-    dashboard_after(sandbox, [deposited(1, cashier="cashier-1"), deposited(1, cashier="cashier-2")])
-    take = "SELECT FROM cashier_dashboard WHERE cashier_id = '{}' FOR UPDATE NOWAIT"
-    events = Log()(deposited(1, cashier="cashier-2"), deposited(1, cashier="cashier-1"))
-    holds_the_second = None
-
-    def look(_: object) -> None:
-        nonlocal holds_the_second
-        holds_the_second = sandbox.refused(take.format("cashier-2"))
-
-    project = in_a_transaction(lambda other: sandbox.answer(other, events))
-    sandbox.while_open(take.format("cashier-1"), project, then=look)
-    assert not holds_the_second, (
-        "Somebody else held the row of cashier-1 when a call brought deposits of cashier-2 and cashier-1, in this order. "
-        "It took the row of cashier-2 and then waited for cashier-1. Two such calls, one in each order, wait for each "
-        "other for ever: a deadlock. Gather first, then write in the order of the ids: `sorted(...)`."
     )
 
 
@@ -681,7 +661,7 @@ def wrong_rows_become_right(sandbox: Sandbox) -> None:
     sandbox.execute("INSERT INTO account_balances VALUES ('account-3', 5, 1)")
     try:
         sandbox.answer(store, AccountBalances())
-    except TypeError as error:
+    except (TypeError, InvalidEvent) as error:
         if "bytes-like" not in str(error):
             raise
         raise AssertionError(
@@ -933,7 +913,6 @@ EXERCISES = (
             the_dashboard_goes_on,
             whatever_order,
             two_at_once_lose_nothing,
-            rows_are_changed_in_order,
             *looks(*DASHBOARDS, setup=CashierDashboard().create),
         ),
         hints=(

@@ -271,8 +271,7 @@ OF_ARCHIVE = Advice(
     "left the table events.",
     "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
     "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
-    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table. FOR SHARE lets in a second one who archives, and "
-    "then each waits for the other.",
+    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
 )
 ARCHIVES = (
     Cases(
@@ -313,9 +312,9 @@ ARCHIVES = (
                 then=append("account-1", "DepositRecorded"),
             ),
             Somebody(
-                "held the row of account-1 FOR SHARE, and then archived it",
+                "held the row of account-1 together with others",
                 "SELECT FROM streams WHERE id = 'account-1' FOR SHARE",
-                "SELECT archive_stream('account-1')",
+                then="UPDATE streams SET version = version WHERE id = 'account-1'",
             ),
         ),
         stranger=Somebody("appends to account-2", append("account-2", "X")),
