@@ -12,7 +12,7 @@ from ..postgres import Server
 from .answers import Mutant, equivalents, mutants
 from .score import PAGE, verdict
 
-LEAST, LEAST_OF_ALL, LEAST_OF_THE_PACKAGE = 97, 99, 90  # percent
+LEAST, LEAST_OF_ALL, LEAST_OF_THE_PACKAGE = 94, 99, 90  # percent
 SOME = 2  # of each exercise, in each run of the tests; all of them with -m long
 each_exercise = pytest.mark.parametrize("exercise_id", EXERCISES)
 _ROW = re.compile(r"^\| (.+?) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+ %|–) \|$", re.MULTILINE)
@@ -55,7 +55,8 @@ def test_each_equivalent_is_a_mutant_and_says_why() -> None:
 @each_exercise
 def test_some_mutants_are_refused(exercise_id: str, postgres: Server) -> None:
     every = mutants(exercise_id)
-    must_be_refused(random.Random(exercise_id).sample(every, min(SOME, len(every))), postgres.url)
+    some = random.Random(exercise_id).sample(every, min(SOME, len(every)))
+    must_be_refused(some, postgres.url, allowed=rows("exercises")[exercise_id][3])
 
 
 @pytest.mark.long
