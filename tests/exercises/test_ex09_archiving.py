@@ -199,7 +199,7 @@ CLOSE_BOOKS = (
     Mistake("09.2", "expects any version", {", expected_version=version": ""},
             ex.a_deposit_in_between_is_not_lost, "5.00 are lost"),
     Mistake("09.2", "goes on without a connection", {CLOSE: "        with __import__('contextlib').suppress(ConnectionError):\n    " + CLOSE},
-            BROKEN, "an error was raised. It returned None"),
+            BROKEN, "It should have let that error through"),
     Mistake("09.2", "asks for the version again", {"expected_version=version": "expected_version=store.stream_info(old_book).version"},
             ex.a_deposit_in_between_is_not_lost, "the version that was read with the balance"),
     Mistake("09.2", "tries again by itself", TRIES_AGAIN,

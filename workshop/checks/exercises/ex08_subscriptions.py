@@ -811,7 +811,7 @@ class Follower:
     def _ring(self) -> None:
         self._wire.ring()
         self.rung, self._left, self._calm = self.steps, self._more, 0
-        listens = [place for place in self.places if re.match("(UN)?LISTEN", place, re.IGNORECASE)]
+        listens = [place for place in self.places[:-1] if re.match("(UN)?LISTEN", place, re.IGNORECASE)]
         self.was_heard = bool(listens) and listens[-1].upper().startswith("L") and f'"{CHANNEL}"' in listens[-1]
         if self.was_heard:  # then it arrives before anything else happens
             select.select([self._wire.connection.fileno()], [], [], 0.5)
