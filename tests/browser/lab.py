@@ -129,6 +129,9 @@ class Tab:
         """Change JupyterLab's theme."""
         self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
+        # The page has its name before it has its colours.
+        layer = "getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim()"
+        self.page.wait_for_function(f"light => {layer} && ({layer} === 'white') === light", arg="Light" in name)
 
     def close_all(self) -> None:
         """Close the notebooks, and end their kernels."""

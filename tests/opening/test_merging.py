@@ -136,9 +136,9 @@ def test_whatever_was_done_nothing_is_lost(seed: int) -> None:
             chance.shuffle(cells)
         return dict(base, cells=cells)
 
-    mine, new = edited("mine"), edited("new")
+    mine, new = edited("Ada's"), edited("the new one's")
     lines = {line for source in sources(merging.merge(mine, base, new)) for line in source.splitlines()}
-    written = {line for cell in mine["cells"] for line in "".join(cell["source"]).splitlines() if "mine" in line}
+    written = {line for cell in mine["cells"] for line in "".join(cell["source"]).splitlines() if "Ada's" in line}
     assert written <= lines
     assert {line for cell in new["cells"] for line in "".join(cell["source"]).splitlines()} <= lines | {
         line for cell in base["cells"] for line in "".join(cell["source"]).splitlines()

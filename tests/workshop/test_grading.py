@@ -111,7 +111,7 @@ class TestGrade:
         talkative = defined_in(
             "import sys\n\nSIGNS = {'DepositRecorded': 1, 'CashWithdrawn': -1}\n\n\n"
             "def balance(history):\n    print('working', file=sys.stderr)\n"
-            "    return sum((SIGNS[type] * amount for type, amount in history if amount), 0)\n"
+            "    return sum((SIGNS.get(type, 0) * amount for type, amount in history if amount), 0)\n"
         )
         assert grade("00.1", talkative).earned == 1
         said = capsys.readouterr()

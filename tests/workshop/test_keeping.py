@@ -67,11 +67,12 @@ def balance(history):
     "cell",
     [
         "SIGNS = {'DepositRecorded': 1, 'CashWithdrawn': -1}\n\n\n"
-        "def balance(history):\n    return sum((SIGNS[type] * amount for type, amount in history if amount), 0)\n",
+        "def balance(history):\n"
+        "    return sum((SIGNS.get(type, 0) * amount for type, amount in history if amount), 0)\n",
         "from functools import partial\n\n\ndef times(factor):\n    def wrap(function):\n"
         "        return lambda history: factor * function(history)\n    return wrap\n\n\n"
         "@times(2)\ndef half(history):\n    signs = {'DepositRecorded': 1, 'CashWithdrawn': -1}\n"
-        "    return sum((signs[type] * amount / 2 for type, amount in history if amount), 0)\n\n\n"
+        "    return sum((signs.get(type, 0) * amount / 2 for type, amount in history if amount), 0)\n\n\n"
         "def balance(history):\n    return half(history)\n",
     ],
     ids=["a constant", "a decorator"],

@@ -241,12 +241,11 @@ def _where_to_look(guarantee: Guarantee, parts: Parts) -> list[str]:
         if guarantee.key in each.guarantees and (part := yours.get(EXERCISES[each.exercise].keeps))
         if part.exercise < each.exercise
     ]
-    if not advice:
-        files = dict.fromkeys(EXERCISES[number].keeps for number in guarantee.exercises)
-        look = ", ".join(str(yours[file]) for file in files if file in yours)
-        advice = [f"Look at {look}." if look else "No part of yours is known to bear on it."]
-        advice.append(f"Notebook {guarantee.notebook} explains it.")
-    return advice
+    files = dict.fromkeys(EXERCISES[number].keeps for number in guarantee.exercises)
+    if look := ", ".join(str(yours[file]) for file in files if file in yours):
+        advice.append(f"{'Or look' if advice else 'Look'} at {look}.")
+    advice = advice or ["No part of yours is known to bear on it."]
+    return [*advice, f"Notebook {guarantee.notebook} explains it."]
 
 
 def _requirement(requirement: Requirement, rows: dict[str, Row], g1: list[dict[str, Any]]) -> Row:
