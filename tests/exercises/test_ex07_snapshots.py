@@ -86,6 +86,10 @@ A_SNAPSHOT_AND_ITS_TAIL = (
             ex.an_older_one_fits, "The newest does not fit, the older one does"),
     Mistake("07.1", "one class for all", {'type(initial).__name__, "to_version"': '"BankAccount", "to_version"'},
             AS_OURS, "of this class, type(initial)"),
+    Mistake("07.1", "what cannot be read is passed by", {
+        "    for recorded in store.read": "    import contextlib\n    with contextlib.suppress(ConnectionError):\n      for recorded in store.read",
+        "        state = evolve": "          state = evolve", "        version = recorded": "          version = recorded"},
+            BROKEN, "It should have let that error through"),
     Mistake("07.1", "the version from a second question", {"    return state, version": "    info = store.stream_info(stream_id)\n    return state, info.version if info and to_version is None and until is None else version"},
             MEANWHILE, "the fold of one reading"),
 )  # fmt: skip

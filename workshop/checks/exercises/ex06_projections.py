@@ -215,7 +215,6 @@ BALANCES = (
         story="account-1 holds 100.10, at version 9, and account-3 holds -5, at version 2",
         before=_ACCOUNTS,
         given=(Log(account_1=9)(deposited(10), opened("account-2"), deposited(20, "account-2"), withdrawn(5)),),
-        somebody=(Somebody("took 7 into account-3", _add("account-3", "7", 3)),),
         stranger=Somebody("takes 7 into account-3", _add("account-3", "7", 3)),
         advice=OF_BALANCES,
     ),

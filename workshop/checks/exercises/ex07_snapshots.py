@@ -316,8 +316,20 @@ FROM_SNAPSHOTS = (
         story="account-1 holds four events, and has a snapshot at version 1",
         before=put("account-1", *_DEPOSITS[:4], row=True) + _snapshot(1, account(1)),
         given=(BankAccount(), {}),
-        somebody=(Somebody("appended a deposit to account-1", append("account-1", deposited(5))),),
+        somebody=(
+            Somebody("appended a deposit to account-1", append("account-1", deposited(5))),
+            Somebody("kept a snapshot at version 4", _snapshot(4, account(4))),
+        ),
         stranger=Somebody("appends to account-1", append("account-1", deposited(5))),
+        advice=OF_THE_TAIL,
+    ),
+    Scene(
+        call=FROM_SNAPSHOT,
+        story="account-1 holds four events, and has no snapshot",
+        before=put("account-1", *_DEPOSITS[:4], row=True),
+        given=(BankAccount(), {}),
+        somebody=(Somebody("kept a snapshot at version 4", _snapshot(4, account(4))),),
+        breaks=False,
         advice=OF_THE_TAIL,
     ),
 )

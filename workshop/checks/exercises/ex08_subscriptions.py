@@ -995,7 +995,7 @@ def a_bell_is_heard_at_any_moment(sandbox: Sandbox) -> None:
 
 
 def an_error_gets_through(sandbox: Sandbox) -> None:
-    """An error of step() goes to the caller"""
+    """An error goes to the caller"""
     follower = Follower(sandbox)
 
     def failing() -> bool:
@@ -1004,6 +1004,16 @@ def an_error_gets_through(sandbox: Sandbox) -> None:
     follower._step = failing  # type: ignore[method-assign]
     with expect(Broken, "step() raised an error, and follow kept it to itself: nobody knows that nothing is handled."):
         follower.run()
+    deaf = Follower(sandbox)
+
+    def listening_fails(statement: str) -> None:
+        if statement.upper().startswith("LISTEN"):
+            raise Broken("the connection is lost")
+        deaf.reach(statement)
+
+    deaf.before = listening_fails  # type: ignore[method-assign]
+    with expect(Broken, "LISTEN raised an error, and follow kept it to itself: it waits, and hears no bell."):
+        deaf.run()
 
 
 # 08.5 append_to_stream, which announces and rings
