@@ -217,6 +217,8 @@ class Stage:
         if setup:
             setup(database.connection)
         self._tables = Tables(database)
+        # Autovacuum locks a table for a moment, when it cuts off its end: somebody would wait for no fault of the answer's.
+        database.execute("".join(f"ALTER TABLE {name} SET (autovacuum_enabled = false);" for name in self._tables.names))
         self.gates = gates
         if gates:
             database.execute(_GATE + "".join(map(_gated, self._tables.names)))
