@@ -302,9 +302,11 @@ def test_the_dashboard_is_live_and_reads_well_on_a_projector(
                 tab.use_theme(theme)
                 assert shown.evaluate("each => each.scrollWidth <= each.clientWidth && each.clientHeight < 1000")
                 # To be read from the last row; beside the file browser, where the output has not all of the screen.
-                panel = shown.locator(".panel").first
-                assert panel.evaluate("each => parseFloat(getComputedStyle(each).fontSize)") >= 18
-                texts = shown.evaluate(CONTRASTS)
+                # What is shown may be replaced at any moment: it is looked up and measured in one go.
+                page = notebook.output(cell).last
+                panel = "each => parseFloat(getComputedStyle(each.querySelector('.panel')).fontSize)"
+                assert page.evaluate(panel) >= 18
+                texts = page.evaluate(f"each => ({CONTRASTS})(each.querySelector('.room'))")
                 assert len(texts) > 200
                 assert not [(text, round(ratio, 2)) for text, ratio in texts if ratio < 4.5], theme
     finally:

@@ -1,6 +1,8 @@
 """Every exercise: right answers pass, the untouched stub is no attempt, each check has a mistake that fails it."""
 
 import json
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -98,6 +100,26 @@ def code(sql: str) -> list[tuple[str, str]]:
     """Return the lines of SQL, and for each the comment behind it."""
     lines = [line.partition("--") for line in sql.replace("CREATE OR REPLACE", "CREATE").splitlines()]
     return [(" ".join(line.split()), comment.strip()) for line, _, comment in lines if line.strip()]
+
+
+AT_ONCE = """
+import sys
+from workshop.checks.answers import reference_answer
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
+for number in 2 * sys.argv[2:]:
+    report = run_checks(EXERCISES[number], reference_answer(number), sys.argv[1])
+    print(number, report.failed_check or "passed")
+"""
+
+
+def test_who_checks_at_the_same_time_is_in_nobodys_way(postgres: Server) -> None:
+    """The kernels of several notebooks share a database."""
+    numbers = ["02.1", "02.3", "09.1"]
+    command = [sys.executable, "-c", AT_ONCE, postgres.url, *numbers]
+    kernels = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) for _ in range(3)]
+    said = [kernel.communicate()[0].splitlines() for kernel in kernels]
+    assert said == 3 * [2 * [f"{number} passed" for number in numbers]]
 
 
 @each_exercise

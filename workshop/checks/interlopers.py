@@ -8,7 +8,7 @@ from psycopg.errors import DiskFull, LockNotAvailable
 
 from .sandbox import run_task
 from .scene import Somebody
-from .stage import GATES, Nobody, Play, Seen, Stage
+from .stage import Nobody, Play, Seen, Stage
 
 Act = Literal["commits", "holds", "gives up"]
 Kind = Literal["error", "server", "lost"]
@@ -34,7 +34,8 @@ class Looks(Nobody):
     def begin(self, play: Play) -> None:
         self._settings = play.stage.settings()
         if play.stage.gates:
-            play.stage.somebody.execute(f"SELECT pg_advisory_lock({GATES}, generate_series(1, {MOST_PLACES}))")
+            numbers = f"generate_series(1, {MOST_PLACES})"
+            play.stage.somebody.execute(f"SELECT pg_advisory_lock({play.stage.gates}, {numbers})")
 
     def at_place(self, play: Play, number: int, is_call: bool) -> None:
         self._look(play, number)
@@ -42,7 +43,7 @@ class Looks(Nobody):
     def at_gate(self, play: Play, number: int) -> None:
         if number <= MOST_PLACES:
             self._look(play, number)
-            play.stage.somebody.execute(f"SELECT pg_advisory_unlock({GATES}, {number})")
+            play.stage.somebody.execute(f"SELECT pg_advisory_unlock({play.stage.gates}, {number})")
 
     def end(self, play: Play) -> None:
         play.stage.somebody.execute("SELECT pg_advisory_unlock_all()")
@@ -88,7 +89,7 @@ class Comes(Nobody):
         if self._at == 0:
             self._come(play)
         elif play.stage.gates and self._at > 0:
-            play.stage.somebody.execute(f"SELECT pg_advisory_lock({GATES}, {self._at})")
+            play.stage.somebody.execute(f"SELECT pg_advisory_lock({play.stage.gates}, {self._at})")
             self._holds_gate = True
 
     def at_place(self, play: Play, number: int, is_call: bool) -> None:
@@ -143,7 +144,7 @@ class Comes(Nobody):
 
     def _open_gate(self, play: Play) -> None:
         self._holds_gate = False
-        play.stage.somebody.execute(f"SELECT pg_advisory_unlock({GATES}, {self._at})")
+        play.stage.somebody.execute(f"SELECT pg_advisory_unlock({play.stage.gates}, {self._at})")
 
     def _go_on(self, play: Play) -> None:
         self._is_open = False

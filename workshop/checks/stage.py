@@ -36,10 +36,9 @@ FAILED = "the caller's transaction has failed"
 IDLE = "no transaction is under way"
 CLOSED = "the connection is closed"
 Setup = Callable[[psycopg.Connection], Any]
-GATES = 4711  # the first number of the advisory locks at which functions in the database stop
 
 # Stops a function in the database at each of its writes: whoever holds the lock of that number keeps it there.
-_GATE = f"""
+_GATE = """
 CREATE SEQUENCE stage_place;
 CREATE FUNCTION stage_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -57,7 +56,7 @@ BEGIN
     IF number::text = current_setting('stage.breaks', true) THEN
         RAISE EXCEPTION 'no space left on the stage' USING ERRCODE = 'disk_full';
     END IF;
-    PERFORM pg_advisory_lock_shared({GATES}, number), pg_advisory_unlock_shared({GATES}, number);
+    PERFORM pg_advisory_lock_shared({gates}, number), pg_advisory_unlock_shared({gates}, number);
     RETURN NULL;
 END
 $$;
@@ -201,7 +200,7 @@ class Stage:
     Attributes:
         connection: the caller's, on which the answer is called.
         somebody: that of somebody else, who waits for nobody longer than a millisecond.
-        gates: whether functions in the database stop at their writes.
+        gates: the number with which the locks begin at which functions in the database stop; 0 where none do.
     """
 
     def __init__(self, sandbox: Sandbox, *, setup: Setup | None, in_database: bool, gates: bool):
@@ -217,11 +216,14 @@ class Stage:
         if setup:
             setup(database.connection)
         self._tables = Tables(database)
-        # Autovacuum locks a table for a moment, when it cuts off its end: somebody would wait for no fault of the answer's.
-        database.execute("".join(f"ALTER TABLE {name} SET (autovacuum_enabled = false);" for name in self._tables.names))
-        self.gates = gates
+        # Autovacuum locks a table for a moment, when it cuts off its end, and somebody would wait for it.
+        off = "SET (autovacuum_enabled = false)"
+        database.execute("".join(f"ALTER TABLE {name} {off};" for name in self._tables.names))
+        # Their advisory locks begin with this number: others check their answers in this database at the same time.
+        self.gates = database.connection.info.backend_pid if gates else 0
         if gates:
-            database.execute(_GATE + "".join(map(_gated, self._tables.names)))
+            gate = _GATE.format(gates=self.gates)
+            database.execute(gate + "".join(map(_gated, self._tables.names)))
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
         shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
