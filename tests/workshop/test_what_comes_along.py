@@ -1,6 +1,7 @@
 """What a server, a database, a role, the environment or an interrupt brings along: pinned, or said in a sentence."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -167,6 +168,7 @@ def test_the_name_of_a_table_may_have_spaces_around_and_has_to_be_a_text(db: cla
 
 
 def interrupt_after(seconds: float) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background has it ignored
     threading.Timer(seconds, lambda: os.kill(os.getpid(), 2)).start()
 
 
