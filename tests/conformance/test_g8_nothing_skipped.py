@@ -254,7 +254,7 @@ def test_the_hole_that_a_failed_append_leaves_stalls_nobody(store, new_store, fo
     fail(new_store(), store.connection)
     store.append("account-2", deposits(2))
     deadline = time.monotonic() + 10
-    while fail is gone and not store.read_all(after=1) and time.monotonic() < deadline:
+    while fail in (gone, terminated) and not store.read_all(after=1) and time.monotonic() < deadline:
         time.sleep(0.005)  # the server hears of it a moment later
     follower.sees(1, 2)
 
