@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 from workshop import check, classroom, start, table
 from workshop.checks.course import EXERCISES
 from workshop.errors import WorkshopError
+from workshop.files import CHECKOUT
 from workshop.interrupts import Interrupted
 from workshop.server import database
 
@@ -202,6 +205,19 @@ def test_a_check_that_is_interrupted_says_so_in_a_line(said: Callable[[], str]) 
         check("00.1", balance)
     assert caught.value._render_traceback_() == [str(caught.value)] and "no attempt" in str(caught.value)
     assert said() == ""
+
+
+def test_a_full_disk_is_no_attempt(postgres: Server) -> None:
+    full = "BEGIN\n    RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device';\n"
+    with pytest.raises(WorkshopError, match="that was no attempt. PostgreSQL says: could not extend file"):
+        checked("02.1", right_answer("02.1").replace("BEGIN\n", full, 1), postgres.url)
+
+
+def test_where_python_leaves_out_asserts_nothing_passes(postgres: Server) -> None:
+    code = f"from tests.workshop.answers import checked; checked('01.2', 'CREATE TABLE streams ()', {postgres.url!r})"
+    command = [sys.executable, "-O", "-c", code]
+    said = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True).stderr
+    assert "Python was started with -O" in said and "Start JupyterLab without that" in said
 
 
 def test_an_answer_that_exits_is_a_wrong_answer(said: Callable[[], str]) -> None:
