@@ -368,14 +368,15 @@ def test_right_half_right_untouched_and_faked_submissions_get_their_points(tmp_p
 @pytest.mark.long
 def test_a_submission_that_no_server_could_check_gets_no_points_and_no_zero(tmp_path: Path) -> None:
     pytest.importorskip("nbgrader", reason="nbgrader comes with requirements-dev.txt")
-    course = make_course(tmp_path / "course", "00_welcome")
-    submit(course, "ada", "00_welcome", read(CHECKOUT / "solutions/00_welcome.ipynb"))
-    graded = nbgrader(course, "autograde", "00_welcome", DATABASE_URL="postgresql://postgres@127.0.0.1:1/postgres")
-    assert graded.returncode != 0 and "Exercise 00.1 cannot be graded. No PostgreSQL let us in" in graded.stderr
-    assert scores(course, "00_welcome") == {"ada": ({"grade-00-1": None}, 1)}
-    graded = nbgrader(course, "autograde", "00_welcome")
+    course = make_course(tmp_path / "course", "01_tables")
+    submit(course, "ada", "01_tables", read(CHECKOUT / "solutions/01_tables.ipynb"))
+    cells = ("grade-01-1", "grade-01-2", "grade-01-3")
+    graded = nbgrader(course, "autograde", "01_tables", DATABASE_URL="postgresql://postgres@127.0.0.1:1/postgres")
+    assert graded.returncode != 0 and "Exercise 01.1 cannot be graded. No PostgreSQL let us in" in graded.stderr
+    assert scores(course, "01_tables") == {"ada": (dict.fromkeys(cells), 4)}
+    graded = nbgrader(course, "autograde", "01_tables")
     assert graded.returncode == 0, graded.stderr
-    assert scores(course, "00_welcome") == {"ada": ({"grade-00-1": 1.0}, 1)}
+    assert scores(course, "01_tables") == {"ada": ({"grade-01-1": 1.0, "grade-01-2": 1.0, "grade-01-3": 2.0}, 4)}
 
 
 @pytest.mark.parametrize(
