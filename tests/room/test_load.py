@@ -29,7 +29,7 @@ def test_a_room_of_three_keeps_what_it_has_to() -> None:
 
 @pytest.mark.long
 @pytest.mark.alone
-def test_thirty_learners_lose_nothing_and_wait_no_longer_than_twice_as_long_as_one() -> None:
+def test_thirty_learners_lose_nothing_and_wait_no_longer_than_three_times_as_long_as_one() -> None:
     with session(30, PACE, exercises=EVERY_OTHER) as done:
         keeps_what_it_has_to(done)
-        assert percentile_95(seconds_at_once(done)) < 2 * percentile_95(seconds_alone(done))
+        assert percentile_95(seconds_at_once(done)) < 3 * percentile_95(seconds_alone(done))
