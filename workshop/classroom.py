@@ -147,11 +147,11 @@ def start(notebook: str, *, solution: bool = False) -> Classroom:
     global _started
     if _started:
         _started.close()
+        _started = None  # until there is another one
     kept.belongs_to_solution(solution)
-    register(None, check)  # whoever grades knows the answers by it, though no server can be reached
+    register(_notebooks_database, check)  # whoever grades knows the answers by it, though no server can be reached
     _started, line = open_database(notebook, Classroom)
     drop_abandoned_sandboxes(_started)
-    register(_started, check)
     recording.begin()
     _hints_shown.clear()
     show_figures_in_the_notebook()

@@ -16,11 +16,11 @@ from .errors import WorkshopError
 from .server.database import Database
 
 
-def register(database: Database | None, check: Callable[[str, str], None]) -> None:
+def register(database: Callable[[], Database], check: Callable[[str, str], None]) -> None:
     """Make `%%sql` known to this kernel. Without one, in a plain Python, there is nothing to do.
 
     Args:
-        database: where statements run; None while there is none.
+        database: returns where statements run; raises WorkshopError while there is none.
         check: what takes the number of an exercise and its answer.
     """
 
@@ -29,10 +29,8 @@ def register(database: Database | None, check: Callable[[str, str], None]) -> No
         text = "\n" + cell  # in the place of the first line: errors count the lines of the cell
         if exercise_id := line.strip():
             check(exercise_id, text)
-        elif database is None:
-            raise WorkshopError("This notebook has no database yet.", "Run its first code cell again.")
         else:
-            run(database, text)
+            run(database(), text)
 
     if shell := get_ipython():
         shell.register_magic_function(sql_cell, "cell", "sql")

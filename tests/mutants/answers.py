@@ -4,6 +4,7 @@ import linecache
 import re
 import tomllib
 import warnings
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache
@@ -60,18 +61,24 @@ def mutants(exercise_id: str) -> list[Mutant]:
     """Return the mutants of what a learner writes of an exercise's reference answer, each once, in a fixed order."""
     exercise = EXERCISES[exercise_id]
     text, written = _cell(exercise)
-    module = sql if exercise.is_sql else python
-    found: dict[str, Mutant] = {}
-    for start, end, other in module.changes(text):
+    return [Mutant(exercise_id, mutated, *lines) for mutated, lines in changed(text, exercise.is_sql, written)]
+
+
+def changed(text: str, is_sql: bool, written: Container[int] | None = None) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each text that one change makes, once, and the lines that differ, as they were and as they are.
+
+    Args:
+        written: the lines, from 0, of which a change has to touch one; None for all.
+    """
+    seen = {text}
+    for start, end, other in (sql if is_sql else python).changes(text):
         lines = range(text[:start].count("\n"), text[:end].count("\n") + 1)
         mutated = text[:start] + other + text[end:]
-        if not any(line in written for line in lines) or mutated == text or mutated in found:
+        if mutated in seen or written is not None and not any(line in written for line in lines):
             continue
-        if not exercise.is_sql and not compiles(mutated):
-            continue
-        if lines_told := told(text, mutated):
-            found[mutated] = Mutant(exercise_id, mutated, *lines_told)
-    return list(found.values())
+        seen.add(mutated)
+        if (is_sql or _compiles(mutated)) and (differ := _told(text, mutated)):
+            yield mutated, differ
 
 
 def _cell(exercise: Exercise) -> tuple[str, set[int]]:
@@ -98,7 +105,7 @@ def _cell(exercise: Exercise) -> tuple[str, set[int]]:
     return "\n".join(lines).rstrip() + "\n", written
 
 
-def compiles(text: str) -> bool:
+def _compiles(text: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # of "is" beside a text, say
         try:
@@ -108,7 +115,7 @@ def compiles(text: str) -> bool:
     return True
 
 
-def told(text: str, mutated: str) -> tuple[str, str] | None:
+def _told(text: str, mutated: str) -> tuple[str, str] | None:
     """Return the lines that differ, as they were and as they are; None where only comments and spaces do."""
     diff = [line for line in unified_diff(text.splitlines(), mutated.splitlines(), n=0, lineterm="")][3:]
     was, now = (" / ".join(line[1:].strip() for line in diff if line.startswith(sign)) for sign in "-+")

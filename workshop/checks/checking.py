@@ -14,7 +14,7 @@ import psycopg
 from ..errors import WorkshopError
 from .answers import name_of_answer, reference_function
 from .course import EXERCISES
-from .exercise import Check, Exercise, label_of
+from .exercise import Check, Exercise, is_on_stage, label_of
 from .guard import LIMIT, Endless, plain
 from .report import Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
@@ -93,10 +93,13 @@ def _all_checks(exercise: Exercise) -> list[tuple[str, Check, str]]:
         cell = reference_function(exercise.id).__globals__
         names = (name_of_answer(each.id) for each in earlier)
         part = next((name for name in names if name in cell and name != name_of_answer(exercise.id)), "")
-    examples = [(label_of(check), check, "") for check in exercise.checks if not hasattr(check, "on_stage")]
-    for each in earlier:
-        examples += [(label, check, part) for label, check in _lasting(each)]
-    return examples + [(label_of(check), check, "") for check in exercise.checks if hasattr(check, "on_stage")]
+    own = [(label_of(check), check, "") for check in exercise.checks]
+    lasting = [(label, check, part) for each in earlier for label, check in _lasting(each)]
+    return [
+        *(each for each in own if not is_on_stage(each[1])),
+        *lasting,
+        *(each for each in own if is_on_stage(each[1])),
+    ]
 
 
 def _replaced_by(exercise: Exercise) -> list[Exercise]:
@@ -105,8 +108,7 @@ def _replaced_by(exercise: Exercise) -> list[Exercise]:
 
 def _lasting(earlier: Exercise) -> list[tuple[str, Check]]:
     """Return the checks of an exercise that are made of what replaces its answer, too, each with its name there."""
-    lasting = (check for check in earlier.checks if not hasattr(check, "on_stage"))
-    return [(f"As in {earlier.id}: {label_of(check)}", check) for check in lasting]
+    return [(f"As in {earlier.id}: {label_of(check)}", check) for check in earlier.checks if not is_on_stage(check)]
 
 
 def names_of_checks(exercise: Exercise) -> set[str]:

@@ -45,3 +45,8 @@ class Exercise:
 def label_of(check: Check) -> str:
     """Return what a check is called in a report: the first line of its docstring."""
     return (inspect.getdoc(check) or check.__name__).splitlines()[0]
+
+
+def is_on_stage(check: Check) -> bool:
+    """Whether a check plays scenes, as those do that `looks` makes: such come after all examples."""
+    return getattr(check, "on_stage", False)

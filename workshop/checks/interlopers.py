@@ -8,7 +8,7 @@ from psycopg.errors import DiskFull, LockNotAvailable
 
 from .sandbox import run_task
 from .scene import Somebody
-from .stage import Nobody, Play, Seen, Stage
+from .stage import CLOSED, Nobody, Play, Seen, Stage
 
 Act = Literal["commits", "holds", "gives up"]
 Kind = Literal["error", "server", "lost"]
@@ -191,7 +191,9 @@ class Breaks(Nobody):
         return self.error
 
     def heard(self, seen: Seen) -> Seen:
-        """Return what was seen, with what came of the very error that was raised here."""
+        """Return what was seen, with what came of the very error that was raised here; a connection is lost with it."""
+        if self._kind == "lost":
+            seen = replace(seen, left=tuple(it for it in seen.left if it != CLOSED))
         error = seen.error
         if error is None:
             return seen

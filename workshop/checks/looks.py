@@ -13,7 +13,7 @@ from .exercise import Check
 from .interlopers import MOST_PLACES, Act, Breaks, Comes, Kind, Looks
 from .sandbox import Sandbox
 from .scene import Cases, Scene, Somebody
-from .stage import CLOSED, FAILED, IDLE, Mode, Rows, Seen, Setup, Side, Stage
+from .stage import FAILED, IDLE, Mode, Rows, Seen, Setup, Side, Stage
 from .words import apart, listed, short
 
 _HOW: dict[Mode, str] = {
@@ -193,13 +193,12 @@ def _broken(stage: Stage, scene: Scene) -> None:
                 who = Breaks(kind, it)
                 seen = who.heard(stage.play("reference", scene, mode, who))
                 if who.was_met:
-                    yield replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
+                    yield seen
 
         known = {kind: _Lazy(right(kind)) for kind in _WHAT_BROKE}
         for kind, at in _breaks(stage, whole, mode):
             who = Breaks(kind, at)
             seen = who.heard(stage.play("answer", scene, mode, who))
-            seen = replace(seen, left=tuple(it for it in seen.left if kind != "lost" or it != CLOSED))
             if not who.was_met or seen.outcome == who.THROUGH and _is_clean(seen, mode, before, whole.rows):
                 continue
             if seen not in known[kind]:

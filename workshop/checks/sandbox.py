@@ -16,7 +16,7 @@ from ..bank import event_types
 from ..server.database import Database, drop_schemas
 from . import arranged
 from .answers import reference_answer, reference_function
-from .exercise import Check, Exercise
+from .exercise import Check, Exercise, is_on_stage
 from .given import reference_sql
 from .guard import Guard
 from .watched import Watched
@@ -158,7 +158,7 @@ class Sandbox:
             return None
         if self.exercise.is_sql:
             self.database  # noqa: B018  # an answer that does not run is told before any check begins
-        if getattr(check, "on_stage", False):  # which clears it itself
+        if is_on_stage(check):  # which clears it itself
             return check(self)
         if getattr(check, "own_sandbox", False):
             check(self)

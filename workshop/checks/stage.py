@@ -216,14 +216,10 @@ class Stage:
         if setup:
             setup(database.connection)
         self._tables = Tables(database)
-        # Autovacuum locks a table for a moment, when it cuts off its end, and somebody would wait for it.
-        off = "SET (autovacuum_enabled = false)"
-        database.execute("".join(f"ALTER TABLE {name} {off};" for name in self._tables.names))
         # Their advisory locks begin with this number: others check their answers in this database at the same time.
         self.gates = database.connection.info.backend_pid if gates else 0
         if gates:
-            gate = _GATE.format(gates=self.gates)
-            database.execute(gate + "".join(map(_gated, self._tables.names)))
+            database.execute(_GATE.format(gates=self.gates) + "".join(map(_gated, self._tables.names)))
         reference = sandbox.reference if sandbox.exercise.is_sql else f'"{database.schema}"'
         self._paths = {"answer": f'"{database.schema}"', "reference": reference}
         shared = self._paths["answer"] in reference  # else each has tables of its own, and nothing is ever committed
