@@ -20,7 +20,8 @@ from .log import Log
 from .projections import Projection
 from .records import Appended, RecordedEvent, StreamInfo
 
-_APPEND = "SELECT version, position, repeated, now()::text FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)"
+_APPEND: LiteralString = "SELECT version, position, repeated FROM append_to_stream(%s, %s, %s::jsonb, %s::jsonb)"
+_APPEND_TO_PROJECT = _APPEND.replace(" FROM", ", now()::text FROM")  # when the transaction began: see guard
 
 
 class EventStore(Log):
@@ -111,10 +112,10 @@ class EventStore(Log):
         parameters = (stream_id, expected, msgspec.json.encode(new_events).decode(), encode_metadata(metadata).decode())
         with self.transaction(of_one_statement=not self.projections):
             with own_errors(stream_id, expected_version):
-                *where, began = self.one_row(_APPEND, parameters)
-            appended = Appended(*where)
+                row = self.one_row(_APPEND_TO_PROJECT if self.projections else _APPEND, parameters)
+            appended = Appended(*row[:3])
             if self.projections and not appended.repeated:
-                self._project(stream_id, appended.version - len(new_events) + 1, began)
+                self._project(stream_id, appended.version - len(new_events) + 1, *row[3:])
         return appended
 
     def read_stream(

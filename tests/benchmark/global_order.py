@@ -58,7 +58,7 @@ DESIGNS = {
     + """;
         ALTER TABLE events ADD COLUMN transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id();
         CREATE INDEX ON events (transaction_id, position);
-        DROP INDEX events_by_position;""",
+        DROP INDEX events_position_idx;""",
     "shared lock, readers take it alone": replaced(SILENT, (START, START + LOCK.format("_shared"))),
     "lock around every append": replaced(SILENT, (START, START + LOCK.format(""))),
 }

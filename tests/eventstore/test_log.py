@@ -219,6 +219,17 @@ def test_a_sequence_that_would_give_a_session_old_positions_is_refused(store, ne
     assert [recorded.stream_id for recorded in store.read_all()] == ["account-1", "account-2"]
 
 
+def test_a_session_that_knew_another_sequence_appends_to_the_new_one(store):
+    store.append("account-1", deposits(1))
+    for name, start in (("events_position_seq", 2), ("another", 3)):
+        store.execute("ALTER TABLE events ALTER position DROP IDENTITY")
+        store.execute(
+            f"ALTER TABLE events ALTER position ADD GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME {name} START {start})"
+        )
+        assert store.append("account-1", deposits(start)).position == start
+    assert [recorded.position for recorded in store.read_all()] == [1, 2, 3]
+
+
 def test_archived_rows_count_too_for_who_reads(store):
     store.append("account-1", deposits(1))
     store.append("account-2", deposits(2, 3))

@@ -59,8 +59,11 @@ class Kit(Client):
         handle(self.store, account_decider, stream_id, command)
 
     def read_log(self, count: int) -> int:
+        settled = self.store.settled_position().settled  # asked once, as by whoever catches up
         done = after = 0
-        while done < count and (events := self.store.read_all(after=after, limit=min(PAGE, count - done))):
+        while done < count and (
+            events := self.store.read_all(after=after, limit=min(PAGE, count - done), up_to=settled)
+        ):
             done += len(events)
             after = events[-1].position
         return done
