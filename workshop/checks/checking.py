@@ -35,6 +35,10 @@ _SYNTAX = (
     "Up to the mark it could be read. What is wrong stands there or just before it: a comma, a bracket, a semicolon or "
     "a word too few or too many. A list is joined by commas, conditions by AND or OR, the events of a trigger by OR."
 )
+_SYNTAX_FROM_PYTHON = (
+    "The name of a table or a channel is an identifier: where it comes in a variable, "
+    'sql.SQL("... {}").format(sql.Identifier(name)) writes it as SQL needs it. A value stands as %s.'
+)
 
 
 def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
@@ -198,6 +202,8 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
     if "cannot adapt type 'dict'" in str(error):
         lines.append("A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.")
+    if re.search(r"operator does not exist: (jsonb = text|text = jsonb)", str(error)):
+        lines.append("`->` gives JSON, and `->>` gives text: a text is compared with ->>, JSON with ->.")
     if isinstance(error, psycopg.errors.AmbiguousColumn):
         lines.append(_ambiguous(diag))
     name = re.match(r'column "(\w+)" does not exist', diag.message_primary or "")
@@ -206,11 +212,27 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
             f"In SQL a text stands in single quotes, '{name[1]}'. In double quotes it is the name of a column."
         )
     if isinstance(error, psycopg.errors.SyntaxError) and "syntax error" in (diag.message_primary or ""):
-        lines.append(_SYNTAX)
+        lines.append(_syntax(answer))
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
+
+
+def _syntax(answer: Any) -> str:
+    """Return what may be wrong where PostgreSQL says no more than "syntax error"."""
+    if not isinstance(answer, str):
+        return _SYNTAX_FROM_PYTHON
+    code = re.sub(r"--[^\n]*", "", answer)
+    if re.search(r":=\s*SELECT\b", code, re.IGNORECASE):
+        return "Behind := a query stands in brackets. Or the query says where to: SELECT ... INTO variable FROM ..."
+    opened, closed = (
+        len(re.findall(pattern, code, re.IGNORECASE))
+        for pattern in (r"(?<!END)\s+IF\b(?!\s+(NOT\s+)?EXISTS\s+\w)", r"\bEND\s+IF\b")
+    )
+    if opened > closed:
+        return f"{opened} IF are opened, and {closed} closed: each IF ... THEN needs its END IF;"
+    return _SYNTAX
 
 
 def _ambiguous(diag: Any) -> str:
