@@ -68,7 +68,7 @@ def test_facts_stay_on_the_workers_too(store, workers):
 
 def test_a_worker_takes_no_append(store, workers):
     """Who reads the log asks the coordinator which appends are open."""
-    append = 'SELECT append_to_stream(\'account-1\', NULL, \'[{"type": "DepositRecorded", "data": {}}]\')'
+    append = "SELECT append_to_stream('account-1', NULL, '[{\"type\": \"DepositRecorded\", \"data\": {}}]')"
     for worker in workers:
         with pytest.raises(psycopg.errors.UndefinedTable, match="subscriptions"):
             worker.execute(append)

@@ -118,12 +118,10 @@ def _listed(title: str, mutants: Iterable[object]) -> list[str]:
 
 
 def main(*parts: str) -> None:
+    measured = {part: of() for part, of in zip(_PARTS, (of_answers, of_the_package), strict=True) if part in parts}
     before = PAGE.read_text(encoding="utf-8").split("\n## ")[1:] if PAGE.exists() else []
-    written = {part: f"## {text.strip()}" for part, text in zip(_PARTS, before, strict=False)}
-    for part, measure in zip(_PARTS, (of_answers, of_the_package), strict=True):
-        if part in parts:
-            written[part] = measure()
-    PAGE.write_text("\n\n".join([_HEAD.strip(), *written.values()]) + "\n", encoding="utf-8")
+    there = {part: f"## {text.strip()}" for part, text in zip(_PARTS, before, strict=False)}
+    PAGE.write_text("\n\n".join([_HEAD.strip(), *(there | measured).values()]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
