@@ -36,7 +36,7 @@ _SYNTAX = (
     "a word too few or too many. A list is joined by commas, conditions by AND or OR, the events of a trigger by OR."
 )
 _SYNTAX_FROM_PYTHON = (
-    "The name of a table or a channel is an identifier: where it comes in a variable, "
+    "Is there a word too few or too many? Or the name of a table or a channel, in a variable? That is an identifier: "
     'sql.SQL("... {}").format(sql.Identifier(name)) writes it as SQL needs it. A value stands as %s.'
 )
 
@@ -226,10 +226,8 @@ def _syntax(answer: Any) -> str:
     code = re.sub(r"--[^\n]*", "", answer)
     if re.search(r":=\s*SELECT\b", code, re.IGNORECASE):
         return "Behind := a query stands in brackets. Or the query says where to: SELECT ... INTO variable FROM ..."
-    opened, closed = (
-        len(re.findall(pattern, code, re.IGNORECASE))
-        for pattern in (r"(?<!END)\s+IF\b(?!\s+(NOT\s+)?EXISTS\s+\w)", r"\bEND\s+IF\b")
-    )
+    closed = len(re.findall(r"\bEND\s+IF\b", code, re.IGNORECASE))
+    opened = len(re.findall(r"\bIF\b(?!\s+(NOT\s+)?EXISTS\s+[\"\w])", code, re.IGNORECASE)) - closed
     if opened > closed:
         return f"{opened} IF are opened, and {closed} closed: each IF ... THEN needs its END IF;"
     return _SYNTAX

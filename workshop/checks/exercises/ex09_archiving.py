@@ -234,7 +234,7 @@ def an_append_under_way_is_waited_for(sandbox: Sandbox) -> None:
         "The versions 4 and 5 were being appended when account-1 was archived. Now archived_events holds the versions "
         f"{found[0]}, and events {found[1]}{_said(outcome)}. The stream is split: first lock, then look. The first "
         "statement takes the stream's row, SELECT ... FOR UPDATE, and waits there for the append; what comes after it "
-        "sees the version 5."
+        "sees them both."
     )
     assert outcome == [(5,)], f"Five events were moved, and the function returned {outcome[0][0]!r}."
     assert sandbox.value(
