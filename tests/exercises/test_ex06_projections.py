@@ -280,12 +280,20 @@ HUNT = (
             "One without a fault passes", "keeps all promises"),
     Mistake("06.5", "names no promise", {"    return 2": ""},
             "One without a fault passes", "from 1 to 4"),
+    Mistake("06.5", "returns the verdict", {VERDICT: "pass\n", "return 2": 'return row == ("Anna", 1, 10)'},
+            "One without a fault passes", "returned True. Nobody looks at that"),
+    Mistake("06.5", "the number is the verdict", {VERDICT: "pass\n", "return 2": 'return 2 if row == ("Anna", 1, 10) else None'},
+            "Yours is convicted", "your test returned None, else 2"),
+    Mistake("06.5", "crashes", {VERDICT: 'assert row[0].upper() == "ANNA"\n'},
+            "Yours is convicted", "AttributeError: 'NoneType' object has no attribute 'upper'\nline "),
+    Mistake("06.5", "without a word", {VERDICT: 'assert store.row("cashier-1")[1] == 2\n'},
+            "One without a fault passes", ' of the cell: assert store.row("cashier-1")[1] == 2'),
     Mistake("06.5", "looks at the total alone, once", {VERDICT: 'assert row[2] == 10, row\n'},
             "Yours is convicted", "your calls do not come to the point"),
     Mistake("06.5", "names another promise", {"return 2": "return 3"},
             "The promise that it breaks is named", "you name promise 3"),
     Mistake("06.5", "tests two promises", {VERDICT: VERDICT + """    store.append("account-2", [deposit(1, "ben")])\n    assert store.row("ben"), "no row for Ben"\n"""},
-            "Those with other faults pass", "leave out what rests on others"),
+            "Those with other faults pass", "no row yet. It says: no row for Ben\nTest one promise, and leave out what rests on others"),
 )  # fmt: skip
 MISTAKES = BALANCE_OF_EVERY_ACCOUNT + CASHIERS_DASHBOARD + ONE_TRANSACTION_FOR_BOTH + REBUILD + HUNT
 

@@ -5,7 +5,6 @@ import inspect
 import re
 import reprlib
 import textwrap
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..errors import WorkshopError
 from .answers import name_of_answer, reference_function
 from .course import EXERCISES
 from .exercise import Check, Exercise, is_on_stage, label_of
-from .guard import LIMIT, Endless, plain
+from .guard import Endless, line_of, plain
 from .report import Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 from .source import NoSource, is_same_code, load, source_of
@@ -207,7 +206,7 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
         )
     if isinstance(error, psycopg.errors.SyntaxError) and "syntax error" in (diag.message_primary or ""):
         lines.append(_SYNTAX)
-    lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
+    lines += _pointer(diag, answer, ran) if isinstance(answer, str) else line_of(error, answer)
     if diag.message_hint:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
@@ -265,21 +264,12 @@ def _explained(error: BaseException, answer: Any) -> str:
     elif isinstance(error, psycopg.Error):
         return explain_sql_error(error, answer)
     elif isinstance(error, Endless):
-        said = f"Your function had not ended after {LIMIT:.0f} seconds, and was stopped. Does a loop never end?"
+        said = f"Your function {error}. Does a loop never end?"
     elif isinstance(error, SystemExit):
         said = "Your function ended the program (exit). It should return, or raise an error that its caller can catch."
     else:
         said = f"Your function raised {type(error).__name__}: {error}"
-    return "\n".join([said, *_line_of(error, answer)])
-
-
-def _line_of(error: BaseException, answer: Any) -> list[str]:
-    """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
-    code = getattr(plain(answer), "__code__", None)
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if code and frame.filename == code.co_filename:
-            return [f"line {frame.lineno} of the cell: {frame.line}"]
-    return []
+    return "\n".join([said, *line_of(error, answer)])
 
 
 def _wrong_kind(exercise: Exercise, answer: Any) -> str:
