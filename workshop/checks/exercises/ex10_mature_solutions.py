@@ -17,8 +17,9 @@ from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox
-from ..scene import Advice, Call, Cases
+from ..scene import Advice, Call, Cases, Did
 from ..suspects import Suspect, in_words, tried
+from ..words import listed, words
 from .weak_store import WeakStore
 
 # 10.1 withdraw_cash
@@ -145,14 +146,18 @@ def money_stays_exact(sandbox: Sandbox) -> None:
 
 
 def _withdraw(withdraw_cash: Callable, _: object, balance: Decimal, status: str, amount: Decimal) -> Any:
-    """Call the answer; return what waits in the account to be saved, and what it holds."""
+    """Call the answer; say what waits in the account to be saved, and what it holds."""
     one = account("0")
     one.balance, one.status = balance, status
+    refused = ""
     try:
         withdraw_cash(one, amount, "ben")
     except CommandRefused:
-        return "CommandRefused", names(recorded(one)), one.balance
-    return [(type(event).__name__, event.amount, event.cashier_id) for event in recorded(one)], one.balance
+        refused = "raised CommandRefused, "
+    events = [
+        f"{type(event).__name__} of {words(event.amount)} by {words(event.cashier_id)}" for event in recorded(one)
+    ]
+    return Did(f"{refused}recorded {listed(events)} and left a balance of {words(one.balance)}")
 
 
 WITHDRAWALS = (
