@@ -115,11 +115,20 @@ def plain(answer: Any) -> Any:
 
 def line_of(error: BaseException, answer: Any) -> list[str]:
     """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
-    code = getattr(plain(answer.answer if isinstance(answer, Guard) else answer), "__code__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if code and frame.filename == code.co_filename:
+        if frame.filename == _file_of(answer):
             return [f"line {frame.lineno} of the cell: {frame.line}"]
     return []
+
+
+def is_own(error: BaseException, answer: Any) -> bool:
+    """Whether an error was raised by the learner's own lines, and by no function that they call."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename == _file_of(answer)
+
+
+def _file_of(answer: Any) -> str | None:
+    code = getattr(plain(answer.answer if isinstance(answer, Guard) else answer), "__code__", None)
+    return code.co_filename if code else None
 
 
 class _Clock:

@@ -263,12 +263,12 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
         outcomes = list(dict.fromkeys(map(_outcome, right)))
         wanted, got = apart(listed(outcomes[:3], "or"), _outcome(seen))
         _tell(scene, f"{what} It should have {wanted}. It {got}.", advice.outcome)
-    did = f" It {short(seen.outcome)}." if seen.error else ""  # what it returned is right
+    did = "" if seen.outcome == "returned None" else f" It {short(seen.outcome)}."
     found = seen.rows or {}
     nearest = min(alike, key=lambda it: sum((it.rows or {}).get(name) != rows for name, rows in found.items()))
     if left := [it for it in seen.left if it not in nearest.left]:
         also = listed(left)
-        told = f"{what}{did} {also[0].upper()}{also[1:]}."
+        told = f"{what}{did if seen.error else ''} {also[0].upper()}{also[1:]}."
         _tell(scene, told + (f" Right: {listed(nearest.left)}." if nearest.left else ""), advice.left)
     for table, right_rows in (nearest.rows or {}).items():
         rows = found.get(table, [])
