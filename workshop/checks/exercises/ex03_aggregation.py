@@ -66,7 +66,8 @@ def after(sandbox: Sandbox, account: Any, *events: object) -> Any:
             ) from None
         assert account is not None, f"For {event} your function returned None. Each case needs a `return`."
         assert isinstance(account, type(before)), (
-            f"For {event} your function returned {account!r}. It should return a BankAccount."
+            f"For {event} your function returned {account!r}. It should return a BankAccount; the account comes first, then "
+            "the event: `evolve(account, event)`."
         )
     return account
 
@@ -82,6 +83,9 @@ def an_account_is_opened(sandbox: Sandbox) -> None:
     account = opened(sandbox)
     expected = given(sandbox).BankAccount("account-1", "PLN", Decimal(0), "open")
     assert account == expected, f"AccountOpened('account-1', 'PLN') should give {expected}. It gave {account}."
+    assert isinstance(account.balance, Decimal), (
+        f"The balance is {account.balance!r}, of the type {type(account.balance).__name__}. Money is a Decimal: `Decimal(0)`."
+    )
 
 
 def deposits_add_up(sandbox: Sandbox) -> None:
@@ -271,17 +275,26 @@ def aggregated(
     try:
         returned = sandbox.answer(store, stream_id, bank.BankAccount() if initial is None else initial, evolve)
     except (AttributeError, TypeError, LookupError, UnboundLocalError) as error:
-        if (
-            is_own(error, sandbox.answer)
-            and isinstance(error, (AttributeError, TypeError))
+        advice = (
+            "Begin with `state, version = initial, 0`, before the loop, and from there take each event in with "
+            "`evolve(state, recorded.event)`. (reduce and accumulate begin with the first event where they are given no "
+            "initial state.)"
+        )
+        if "'NoneType' object has no attribute 'version'" in str(error):
+            advice = (
+                "Did you ask `stream_info`? That is a second question: the version is that of the last event you read."
+            )
+        elif "positional argument" in str(error):
+            advice = "The stream is read whole: `store.read_stream(stream_id)`. And `evolve(state, event)` takes two."
+        elif (
+            isinstance(error, (AttributeError, TypeError))
+            and is_own(error, sandbox.answer)
             and "empty" not in str(error)
         ):
             raise  # it is about something else
         raise AssertionError(
             f"{stream_id} holds {len(store.read_stream(stream_id)) or 'no'} events, and your function raised "
-            f"{type(error).__name__}: {error}. Begin with `state, version = initial, 0`, before the loop, and from there take "
-            "each event in with `evolve(state, recorded.event)`. (reduce and accumulate begin with the first event where they "
-            "are given no initial state.)"
+            f"{type(error).__name__}: {error}. {advice}"
         ) from error
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"aggregate_stream should return the state and the version: `return state, version`. It returned {returned!r}."
@@ -522,7 +535,7 @@ def every_cent_counts(sandbox: Sandbox) -> None:
         )
         assert returned == amount, (
             f"{cents} cents are {amount!r}. Yours: {returned!r}. Divide as Decimal, and write two digits after the point: "
-            'f"{...:.2f}".'
+            'f"{...:.2f}". (`%.2f` and `round` make a float of it.)'
         )
 
 
