@@ -265,6 +265,11 @@ def _explained(error: BaseException, answer: Any) -> str:
             "The caller is inside a transaction of its own, and your function would end it. Leave commit and rollback "
             "to the caller."
         )
+    elif isinstance(error, psycopg.OperationalError) and "the connection is closed" in str(error):
+        said = (
+            "The connection is closed, and its owner goes on with it. `with connection:` closes it at its end, and "
+            "`with connection.transaction():` ends a transaction alone."
+        )
     elif isinstance(error, psycopg.Error):
         return explain_sql_error(error, answer)
     elif isinstance(error, Endless):
