@@ -475,7 +475,7 @@ def a_retry_gets_the_first_answer(sandbox: Sandbox) -> None:
                 "Both ids are in the stream, each where this append would put it, so `in_place` should be 2, as `added` is: the "
                 "place is e.version - n = expected_version, and INTO has a variable for each value."
             )
-        elif not re.search(r"\bRETURN\s*;", sandbox.answer, re.IGNORECASE):
+        elif not re.search(r"\bRETURN\s*;", str(sandbox.answer), re.IGNORECASE):
             why = "RETURN NEXT adds that row and goes on; RETURN ends the function."
         else:
             why = "Both ids are in the stream: `known` and `in_place` should be 2, and then RETURN comes before the RAISE."
