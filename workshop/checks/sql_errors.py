@@ -59,10 +59,9 @@ def advice_on(error: psycopg.Error, text: str) -> list[str]:
     said = diag.message_primary or str(error)
     if isinstance(error, psycopg.errors.AmbiguousColumn):
         return [_ambiguous(diag, text)]
-    name = re.search(r'(column|condition) "(.+?)"', said)
-    if name and f'"{name[2]}' in text:
-        what = "the name of a column" if name[1] == "column" else "a name"
-        return [f"In SQL a text stands in single quotes, '{name[2]}'. In double quotes it is {what}."]
+    name = re.search(r'column "(.+)" does not exist|exception condition "(.+)"', said)
+    if name and (quoted := name[1] or name[2]) and f'"{quoted}' in text:
+        return [f"In SQL a text stands in single quotes, '{quoted}'. What stands in double quotes is a name."]
     function = re.match(r"function (\w+)\(\) does not exist", said)
     if function and re.search(rf"CREATE[\w\s]+FUNCTION\s+{function[1]}\b", text, re.IGNORECASE):
         return ["Statements run from the top down: make the function first, then what calls it."]
@@ -102,7 +101,7 @@ def place_in(text: str, diag: Any, ran: bool) -> list[str]:
     lines = text.splitlines()
     if ran and diag.statement_position and not diag.internal_query:
         before = text[: int(diag.statement_position) - 1]
-        if before == text or re.search("missing|unexpected end", diag.message_primary):
+        if before == text or re.search('missing ".+" at end|unexpected end', diag.message_primary):
             # It ended too soon: point behind its last word.
             before = re.sub(r"\s+END\s*$", "", before.rstrip(), flags=re.IGNORECASE)
         number, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
