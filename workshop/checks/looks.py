@@ -259,8 +259,9 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
         return
     advice = scene.advice
     alike = [wanted for wanted in right if wanted.outcome == seen.outcome]
-    if not alike:
-        outcomes = list(dict.fromkeys(map(_outcome, right)))
+    as_stored = [wanted for wanted in right if wanted.rows == seen.rows and wanted.left == seen.left]
+    if not alike or as_stored:  # what came of it is right for whoever came first, or last: the outcome belongs to that
+        outcomes = list(dict.fromkeys(map(_outcome, as_stored or right)))
         wanted, got = apart(listed(outcomes[:3], "or"), _outcome(seen))
         _tell(scene, f"{what} It should have {wanted}. It {got}.", advice.outcome)
     did = "" if seen.outcome == "returned None" else f" It {short(seen.outcome)}."
