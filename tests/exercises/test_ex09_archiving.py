@@ -250,7 +250,7 @@ YOUR_OWN_APPEND = (
     Mistake("09.3", "the data is compared as text", {"(e.type, e.data) = (event ->> 'type', event -> 'data')": "(e.type, e.data::text) = (event ->> 'type', event ->> 'data')"},
             AS_OURS, "append_to_stream('account-1', 0"),
     Mistake("09.3", "text is compared with JSON", {"event ->> 'type', event -> 'data')\n": "event ->> 'type', event ->> 'data')\n"},
-            ex.another_event_under_its_id_is_refused, "`->` gives JSON, and `->>` gives text"),
+            ex.another_event_under_its_id_is_refused, "`->>` takes it as a text"),
     Mistake("09.3", "the metadata are compared", {"(e.type, e.data) = (event ->> 'type', event -> 'data')":
             "(e.type, e.data, e.metadata) = (event ->> 'type', event -> 'data', append_to_stream.metadata)"},
             AS_OURS, "whatever metadata come with it"),
