@@ -28,6 +28,7 @@ SQL_RUNS = "Your SQL runs"
 _ADVICE = {
     psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
     psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
+    psycopg.errors.AmbiguousParameter: "A value that may be None needs its type said: %s::bigint, %s::timestamptz.",
     psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
 }
 
@@ -198,6 +199,9 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
     if "cannot adapt type 'dict'" in str(error):
         lines.append("A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.")
+    gave_bytes = isinstance(error, psycopg.errors.DatatypeMismatch) and "type bytea" in str(error)
+    if gave_bytes:
+        lines.append("You gave it bytes: `.decode()` makes a text of them.")
     if isinstance(error, psycopg.errors.AmbiguousColumn):
         lines.append(_ambiguous(diag))
     name = re.match(r'column "(\w+)" does not exist', diag.message_primary or "")
@@ -208,7 +212,7 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     if isinstance(error, psycopg.errors.SyntaxError) and "syntax error" in (diag.message_primary or ""):
         lines.append(_SYNTAX)
     lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
-    if diag.message_hint:
+    if diag.message_hint and not gave_bytes:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
 
