@@ -246,7 +246,7 @@ def handle(store, decider, stream_id, command, attempts=5):
     Mistake("04.2", "an error of evolve is passed by", {
         "                state = decider.evolve(state, event)\n":
             "                try:\n                    state = decider.evolve(state, event)\n                except ConnectionError:\n                    pass\n"},
-            AS_OURS, "where evolve fails at each withdrawal. It should have raised an error (ConnectionError: the bank is out of order)"),
+            AS_OURS, "where evolve fails at each withdrawal.\nIt should have raised an error (ConnectionError: the bank is out of order)"),
     Mistake("04.2", "reads the end of the stream for its answer", {EVOLVE: "            state, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)\n"},
             ex.it_returns_state_and_version, "You read the stream again after the append"),
     Mistake("04.2", "reads state and version one after the other", {
@@ -346,6 +346,8 @@ def withdrawal_tests(given):
             ex.a_right_bank_passes, "but it was refused: the account is unknown, not open"),
     Mistake("04.3", "expects the command", {"then(withdrawn(30))": "then(withdraw(30))"},
             ex.a_right_bank_passes, "then this was expected: WithdrawCash("),
+    Mistake("04.3", "an assert of its own, without a word", {ALL: "assert paid_in.amount == 99"},
+            ex.a_right_bank_passes, "of the cell: assert paid_in.amount == 99"),
     Mistake("04.3", "gives a list", {ALL: ALL.replace("opened, paid_in", "[opened, paid_in]")},
             ex.a_right_bank_passes, "given [AccountOpened("),
     Mistake("04.3", "catches its own failures", {
@@ -393,6 +395,8 @@ HUNT = (
             RIGHT, "What should have happened there?"),
     Mistake("04.4", "forgets the end", {TOLD: TOLD.removesuffix(".then_refused()")},
             ex.there_are_scenarios, "Scenario 1 has no end"),
+    Mistake("04.4", "returns a verdict", {"    return 1": "    return True"},
+            "One without a fault passes", "returned True. Nobody looks at that"),
     Mistake("04.4", "names no rule", {"    return 1": ""},
             RIGHT, "returning None"),
     Mistake("04.4", "stays away from the edge", {TOLD: 'given(opened).when(RecordDeposit(Decimal(5), "anna")).then(DepositRecorded("account-1", Decimal(5), "anna"))'},

@@ -266,10 +266,11 @@ def _needed(root: set[str], statements: list[Statement], namespace: dict[str, An
                 f"it uses `{name}`, which only this notebook has: let it come as an argument, as the exercise has it"
             )
         made = _made(name, made_by[name])
-        for statement in (
-            *made,
-            *(each for each in statements if _adds_to(each, name) and each.place > made[-1].place),
-        ):
+        is_imported = isinstance(made[0].node, (ast.Import, ast.ImportFrom))  # as is `dataclass`: it adds nothing
+        adding = (
+            each for each in statements if not is_imported and each.place > made[-1].place and _adds_to(each, name)
+        )
+        for statement in (*made, *adding):
             if statement.place not in needed:
                 needed[statement.place] = statement
                 waiting |= statement.uses - seen

@@ -23,7 +23,7 @@ from ..exercise import Exercise
 from ..given import core_schema
 from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox, tell
-from ..scene import Advice, Call, Cases, Scene, Somebody
+from ..scene import Advice, Call, Cases, Did, Scene, Somebody
 
 
 def fill(sandbox: Sandbox, length: int, *, forgotten: int = 0, first: int = 1) -> None:
@@ -711,9 +711,9 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def _shapes(shape_of: Callable, _: object, change: str) -> str:
+def _shapes(shape_of: Callable, _: object, change: str) -> Did:
     before, after = CHANGES[change]()
-    return "the same shape" if shape_of(*before) == shape_of(*after) else "another shape"
+    return Did("returned the same shape" if shape_of(*before) == shape_of(*after) else "returned another shape")
 
 
 SHAPES = (
