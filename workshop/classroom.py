@@ -21,7 +21,7 @@ from .checks.course import EXERCISES, NOTEBOOKS
 from .checks.exercise import Exercise
 from .checks.given import reference_sql
 from .checks.source import NoSource, source_of
-from .display import Box, count, show_figures_in_the_notebook
+from .display import Box, count, say_where_names_are_made, show_figures_in_the_notebook
 from .errors import WorkshopError
 from .interrupts import Interrupted, end_thread
 from .server.database import Database, drop_abandoned_sandboxes, open_database, server_url
@@ -155,6 +155,7 @@ def start(notebook: str, *, solution: bool = False) -> Classroom:
     recording.begin()
     _hints_shown.clear()
     show_figures_in_the_notebook()
+    say_where_names_are_made()
     print(line)
     return _started
 

@@ -205,6 +205,18 @@ def show_figures_in_the_notebook() -> None:
             get_ipython().run_line_magic("matplotlib", "inline")
 
 
+def say_where_names_are_made() -> None:
+    """Have a NameError say how to come by what cells further up make: whoever restarts a kernel has lost it."""
+
+    def shown(shell: Any, kind: type, error: NameError, trace: Any, tb_offset: int | None = None) -> None:
+        if kind is NameError:
+            error.add_note(f"Does a cell further up make `{error.name}`? Run → Run All Above Selected Cell.")
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+    if shell := get_ipython():
+        shell.set_custom_exc((NameError,), shown)
+
+
 def _in_notebook() -> bool:
     return type(get_ipython()).__name__ == "ZMQInteractiveShell"
 

@@ -91,6 +91,15 @@ APPEND_ONE_EVENT = (
     SELECT coalesce((SELECT s.version FROM streams s WHERE s.id = append_event.stream_id), 0) + 1 INTO new_version;
     """ + MOVE_THE_ROW},
             ex.a_second_writer_waits_its_turn, "Take the version from the locked row"),
+    Mistake("02.1", "the row is there, and not held", {
+        LOCK_ONE: "INSERT INTO streams VALUES (append_event.stream_id, 1) ON CONFLICT (id) DO NOTHING;\n    " + MAX_PLUS_ONE,
+        "    RETURN new": "    UPDATE streams SET version = new_version WHERE id = append_event.stream_id;\n    RETURN new",
+    },
+            MEANWHILE, "First lock, then look"),
+    Mistake("02.1", "moves a row that is not there yet", {LOCK_ONE: """
+    UPDATE streams SET version = streams.version + 1 WHERE id = append_event.stream_id
+    RETURNING streams.version INTO new_version;"""},
+            ex.the_first_event_is_version_1, "a new stream has no row yet"),
     Mistake("02.1", "locks the row, which a new stream has not", {LOCK_ONE: """
     UPDATE streams SET version = streams.version + 1 WHERE id = append_event.stream_id
     RETURNING streams.version INTO new_version;
@@ -138,9 +147,13 @@ EXPECT_A_VERSION = (
     Mistake("02.2", "a comma too few", {"'ES001', DETAIL": "'ES001' DETAIL"},
             IT_RUNS, "a comma, a bracket"),
     Mistake("02.2", "the message the wrong way round", {"expected_version, append_event.stream_id, actual": "actual, append_event.stream_id, expected_version"},
-            ex.the_error_carries_its_values, "the numbers are the wrong way round"),
+            ex.the_error_carries_its_values, "its values are the wrong way round"),
+    Mistake("02.2", "stream and version have changed places", {"append_event.stream_id, actual\n": "actual, append_event.stream_id\n"},
+            ex.the_error_carries_its_values, "its values are the wrong way round"),
+    Mistake("02.2", "the message in other words", {"Wrong expected version: % (stream: %, stream version: %)": "% expected, but stream % is at %"},
+            ex.the_error_carries_its_values, "It should read 'Wrong expected version: 2"),
     Mistake("02.2", "negative taken for no expectation", {"IF actual <>": "IF expected_version >= 0 AND actual <>"},
-            AS_OURS, "-1). It should have raised ES001 with DETAIL 2"),
+            AS_OURS, "It should have raised ES001 with DETAIL 2. It returned [3]"),
     Mistake("02.2", "returns the version of the last event in the log",
             {"RETURN new_version": "RETURN (SELECT e.version FROM events e ORDER BY e.position DESC LIMIT 1)"},
             MEANWHILE, "somebody else appended an event to account-2"),
@@ -205,6 +218,10 @@ APPEND_A_BATCH = (
             ex.a_batch_keeps_its_order, "Each event should carry its own data"),
     Mistake("02.3", "the data as text", {"event -> 'data'": "event ->> 'data'"},
             ex.a_batch_keeps_its_order, 'column "data" is of type jsonb but expression is of type text'),
+    Mistake("02.3", "the parameter's name in quotes", {"SELECT append_to_stream.stream_id, actual": "SELECT 'stream_id', actual"},
+            ex.a_batch_keeps_its_order, "In events are the streams 'stream_id'"),
+    Mistake("02.3", "the data by way of a text", {"event -> 'data'": "(event ->> 'data')::jsonb"},
+            AS_OURS, "Any JSON is data"),
     Mistake("02.3", "the type as JSON", {"event ->> 'type'": "event -> 'type'"},
             ex.a_batch_keeps_its_order, "`->` gives JSON, and `->>` gives text"),
     Mistake("02.3", "an event without id gets none", {"coalesce((event ->> 'id')::uuid, gen_random_uuid())": "(event ->> 'id')::uuid"},
@@ -287,7 +304,13 @@ THE_ANSWER_THAT_NEVER_CAME = (
     Mistake("02.4", "answers with the first event", {"max(e.version), max(e.position)": "min(e.version), min(e.position)"},
             ex.a_retry_gets_the_first_answer, "It should be the same answer"),
     Mistake("02.4", "off-by-one version", {"e.version - n =": "e.version - n + 1 ="},
-            ex.a_retry_gets_the_first_answer, "2 of 2 events are here already"),
+            ex.a_retry_gets_the_first_answer, "e.version - n = expected_version"),
+    Mistake("02.4", "INTO the same variables again", {'INTO known, in_place, version, "position"': "INTO known, in_place, known, in_place"},
+            ex.a_retry_gets_the_first_answer, "INTO has a variable for each value"),
+    Mistake("02.4", "nothing is counted", {COUNT_KNOWN: ""},
+            ex.a_retry_gets_the_first_answer, "`known` and `in_place` should be 2"),
+    Mistake("02.4", "an error without a word", {"RAISE unique_violation\n                USING MESSAGE = format('%s of %s events are here already', known, added);": "RAISE unique_violation;"},
+            ex.a_partly_known_batch_is_refused, "says no more than `unique_violation`"),
     Mistake("02.4", "retry that forgets to give the version back", {GIVE_BACK: ""},
             ex.a_retry_stores_nothing, "give them back with UPDATE streams SET version = actual"),
     Mistake("02.4", "gives too much back", {GIVE_BACK: GIVE_BACK.replace("actual ", "actual - added ")},
@@ -325,6 +348,8 @@ THE_ANSWER_THAT_NEVER_CAME = (
 READ_A_STREAM = (
     Mistake("02.5", "ambiguous `stream_id = stream_id`", {"e.stream_id = read_stream.stream_id": "stream_id = stream_id"},
             ex.a_stream_is_read_whole, "compares the column with itself"),
+    Mistake("02.5", "no condition on the stream", {"      AND e.stream_id = read_stream.stream_id\n": ""},
+            ex.a_stream_is_read_whole, "Is there a condition on the stream?"),
     Mistake("02.5", "NULL is no range end", {"(to_version IS NULL OR e.version <= to_version)": "e.version <= to_version"},
             ex.a_stream_is_read_whole, "a comparison with NULL is never true"),
     Mistake("02.5", "missing ORDER BY", {"    ORDER BY e.version\n": ""},

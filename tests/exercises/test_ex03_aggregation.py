@@ -31,6 +31,8 @@ EVOLVE = (
             ex.an_account_is_opened, "The cell defines no AccountClosed"),
     Mistake("03.1", "takes the first field for the amount", {"DepositRecorded(amount=amount)": "DepositRecorded(amount)"},
             ex.deposits_add_up, "pick it by its name, `amount=amount`"),
+    Mistake("03.1", "a field that is not there", {"balance=account.balance + amount": "balanse=account.balance + amount"},
+            ex.deposits_add_up, "unexpected keyword argument 'balanse'\nline "),
     Mistake("03.1", "replaces the balance instead of adding", {"account.balance + amount": "amount"},
             ex.deposits_add_up, "the last one alone"),
     Mistake("03.1", "takes an equal event for a repetition", {
@@ -95,6 +97,8 @@ EVOLVE = (
 AGGREGATE = (
     Mistake("03.2", "hands the recorded event on", {"recorded.event": "recorded"},
             ex.the_events_are_folded, "does evolve get the event itself"),
+    Mistake("03.2", "an attribute that is not there", {"= recorded.version": "= recorded.number"},
+            ex.the_events_are_folded, "has no attribute 'number'\nline "),
     Mistake("03.2", "the outcome is not kept", {"state = evolve(": "evolve("},
             ex.the_events_are_folded, "Is the outcome of each step kept"),
     Mistake("03.2", "each step begins anew", {"state = evolve(state,": "state = evolve(initial,"},

@@ -1,5 +1,6 @@
 """What is said about an answer that does not run: PostgreSQL's or Python's own words, and the line they are about."""
 
+import re
 from typing import Any
 
 import pytest
@@ -63,7 +64,50 @@ def test_a_misspelt_column_in_a_function_names_its_line(postgres: Server) -> Non
     text = APPEND_EVENT.replace("INSERT INTO events (stream_id, version", "INSERT INTO events (stream_id, versoin")
     said = message("02.1", text, postgres)
     assert 'column "versoin" of relation "events" does not exist' in said
-    assert "INSERT INTO events (stream_id, versoin" in said.splitlines()[-1]
+    line, mark = said.splitlines()[-2:]
+    assert line[mark.index("^") :].startswith("versoin, id")
+
+
+@pytest.mark.parametrize(
+    ("exercise_id", "old", "new", "advice", "marked"),
+    [
+        ("01.2", "char_length(id) BETWEEN 1 AND 255", "1 <= char_length(id) <= 255", "x BETWEEN 1 AND 255", "<= 255"),
+        ("01.1", "CHECK (version >= 1)", 'CHECK (stream_id <> "")', "An empty text is two single quotes", '"")'),
+        ("01.3", "one.';", "one.'", "Its semicolon is missing", ""),
+        ("01.3", "', TG_OP, TG_TABLE_NAME\n", "', TG_OP\n", "for each %", None),
+        ("01.3", "'Events are facts: % on % is refused'", '"% on %"', "in single quotes, '% on %'", None),
+        ("01.3", "'Events are facts: % on % is refused'", "f'{TG_OP} on %'", "SQL has no f-strings", None),
+        ("01.3", "'ES002'", "'GU0001'", "a code of five digits or capitals", None),
+        ("01.3", "RAISE EXCEPTION", "RAISE NOTICE", "RAISE EXCEPTION is an error", False),
+        ("02.1", " INTO new_version", "", "needs a place: INTO", None),
+        ("02.1", "ON CONFLICT (id)", "ON CONFLICT (stream_id)", "That of streams is id", None),
+        ("02.3", "event -> 'data'", "event ->> 'data'", "as JSON, `->>` takes it as a text", "event ->> 'data'"),
+        ("02.3", "(event ->> 'id')::uuid", "(event -> 'id')::uuid", "::uuid makes a uuid", "::uuid, gen"),
+        ("02.3", "RETURNING events.version, ", "RETURNING version, ", "the column, put the name", "version, events"),
+        ("02.4", "append_to_stream.stream_id AND", "stream_id AND", "append_to_stream.stream_id.", "stream_id AND"),
+        ("02.4", "(event ->> 'id')::uuid;", "event ->> 'id';", "the other a text", "= event"),
+        ("02.4", "(event ->> 'id')::uuid;", "event -> 'id';", "as JSON, `->>` takes it as a text", "= event"),
+        ("02.5", "e.stream_id = ", "e.stream_id == ", "SQL compares with =, <>", "== read"),
+    ],
+)  # fmt: skip
+def test_what_postgresql_leaves_open_is_said(
+    exercise_id: str, old: str, new: str, advice: str, marked: str | None, postgres: Server
+) -> None:
+    """Args: marked: what stands at the mark; None where the line alone is known, False where not even that."""
+    assert old in right_answer(exercise_id)
+    said = message(exercise_id, right_answer(exercise_id).replace(old, new), postgres).splitlines()
+    assert any(advice in line for line in said[1:3]), said
+    assert not any(line.startswith("Hint:") for line in said), said
+    if marked is None:
+        assert re.match(r"line \d+: ", said[-1]), said
+    elif marked is not False:
+        assert said[-2][said[-1].index("^") :].startswith(marked), said
+
+
+def test_a_trigger_before_its_function_is_told(postgres: Server) -> None:
+    function, _, trigger = right_answer("01.3").partition("CREATE TRIGGER")
+    said = message("01.3", f"CREATE TRIGGER{trigger};\n{function}", postgres)
+    assert "make the function first" in said
 
 
 def test_a_misspelt_function_is_not_marked_in_an_innocent_line(postgres: Server) -> None:
@@ -170,6 +214,14 @@ def test_an_answer_that_is_rolled_back_is_none(postgres: Server) -> None:
 
 def test_a_transaction_that_is_left_open_is_told(postgres: Server) -> None:
     assert "COMMIT" in message("01.2", f"BEGIN;\n{right_answer('01.2')}", postgres)
+
+
+def test_of_all_checks_is_told_how_many_passed(postgres: Server) -> None:
+    """Those that come along from an answer that is replaced count too."""
+    solved = checked("02.2", right_answer("02.2"), postgres.url)
+    assert f"solved, {len(solved.results)} checks passed" in repr(solved.shown())
+    for text, passed in ((right_answer("02.2").replace("'ES001'", "'ES009'"), 2), ("SELECT 1 +", 0)):
+        assert f"not yet, {passed} of {len(solved.results)} checks" in repr(checked("02.2", text, postgres.url).shown())
 
 
 def test_what_comes_after_a_failure_is_not_reached(postgres: Server) -> None:

@@ -1,9 +1,10 @@
 """Notebooks and exercises agree: ids, titles, minutes, marks, set-up cells, links."""
 
+import builtins
 import json
 import re
 from pathlib import Path
-from symtable import symtable
+from symtable import SymbolTable, symtable
 from typing import Any
 
 import pytest
@@ -89,6 +90,30 @@ def bound(code: str) -> set[str]:
     """Return the names that a cell binds in its notebook."""
     symbols = symtable(code, "cell", "exec").get_symbols()
     return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+
+
+def used(table: SymbolTable) -> set[str]:
+    """Return the names of the notebook that a cell uses, in its functions too."""
+    at_top = table.get_type() == "module"
+    here = {each.get_name() for each in table.get_symbols() if each.is_referenced() and (at_top or each.is_global())}
+    return here.union(*map(used, table.get_children()))
+
+
+# In the others, helpers stand where they are first used; Run All Above Selected Cell makes them again.
+@pytest.mark.parametrize("number", ["00", "01", "02", "03", "05", "07", "10"])
+def test_whoever_comes_back_goes_on_at_any_headline(number: str) -> None:
+    """After the first cell: no section needs a name that an earlier one made."""
+    path = next(path for path in SOLVED if path.stem.startswith(number))
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    always = bound("".join(notebook["cells"][1]["source"])) | set(dir(builtins))
+    known = set(always)
+    for cell in notebook["cells"][2:]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and re.search("^## ", text, re.MULTILINE):
+            known = set(always)
+        elif cell["cell_type"] == "code" and not text.startswith("%%sql"):
+            known |= bound(text)
+            assert used(symtable(text, "cell", "exec")) <= known, text
 
 
 @each_notebook

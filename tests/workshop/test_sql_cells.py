@@ -6,7 +6,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from workshop import classroom, sql_cells
+from workshop import classroom, display, sql_cells
 from workshop.attempts import recording
 from workshop.checks import kept
 from workshop.checks.course import EXERCISES
@@ -20,6 +20,7 @@ def run_cell(notebook: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     """Run a cell as a kernel does, in a notebook that was started; what it raises is raised."""
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     monkeypatch.setattr(sql_cells, "get_ipython", lambda: shell)
+    monkeypatch.setattr(display, "get_ipython", lambda: shell)
     classroom.start(notebook)
 
     def run_cell(cell: str) -> None:
@@ -46,6 +47,12 @@ def test_an_answer_is_checked_kept_and_recorded(shown: Callable[[str], str]) -> 
     assert "02.1 Append one event: solved" in shown(f"%%sql 02.1\n{right_answer('02.1')}\n")
     assert str(kept.answer_to(EXERCISES["02.1"])).partition("\n")[2] == right_answer("02.1") + "\n"
     assert recording.progress()["02.1"].solved_at == 1
+
+
+def test_a_name_that_is_gone_is_looked_for_further_up(run_cell: Callable[[str], None], said: Callable[[], str]) -> None:
+    with pytest.raises(NameError):
+        run_cell("balance_of(3)")
+    assert "Does a cell further up make `balance_of`? Run → Run All Above Selected Cell" in said()
 
 
 def test_an_error_in_an_answer_points_at_the_line_of_the_cell(shown: Callable[[str], str]) -> None:

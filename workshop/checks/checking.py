@@ -5,7 +5,6 @@ import inspect
 import re
 import reprlib
 import textwrap
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,11 @@ from ..errors import WorkshopError
 from .answers import name_of_answer, reference_function
 from .course import EXERCISES
 from .exercise import Check, Exercise, is_on_stage, label_of
-from .guard import LIMIT, Endless, plain
-from .report import Report, Result
+from .guard import Endless, line_of, plain
+from .report import CAN_BE_CHECKED, SQL_RUNS, Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 from .source import NoSource, is_same_code, load, source_of
-
-# What is looked at before an exercise's own checks, as reports call it.
-CAN_BE_CHECKED = "The answer can be checked"
-SQL_RUNS = "Your SQL runs"
-
-# What PostgreSQL's message leaves open for somebody who meets it for the first time.
-_ADVICE = {
-    psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
-    psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
-    psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
-}
-
-_SYNTAX = (
-    "Up to the mark it could be read. What is wrong stands there or just before it: a comma, a bracket, a semicolon or "
-    "a word too few or too many. A list is joined by commas, conditions by AND or OR, the events of a trigger by OR."
-)
+from .sql_errors import advice_on, place_in
 
 
 def run_checks(exercise: Exercise, answer: Any, url: str) -> Report:
@@ -191,66 +175,15 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
         answer: the text, or the function, of the learner.
         ran: whether the statement that failed is that text itself, and not one that calls what it made.
     """
-    diag = error.diag
+    diag, text = error.diag, answer if isinstance(answer, str) else ""
     lines = [f"PostgreSQL says: {diag.message_primary}" if diag.message_primary else f"psycopg says: {error}"]
     if diag.message_detail:
         lines.append(diag.message_detail)
-    lines += [advice for kind, advice in _ADVICE.items() if isinstance(error, kind)]
-    if "cannot adapt type 'dict'" in str(error):
-        lines.append("A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.")
-    if isinstance(error, psycopg.errors.AmbiguousColumn):
-        lines.append(_ambiguous(diag))
-    name = re.match(r'column "(\w+)" does not exist', diag.message_primary or "")
-    if name and f'"{name[1]}"' in str(answer):
-        lines.append(
-            f"In SQL a text stands in single quotes, '{name[1]}'. In double quotes it is the name of a column."
-        )
-    if isinstance(error, psycopg.errors.SyntaxError) and "syntax error" in (diag.message_primary or ""):
-        lines.append(_SYNTAX)
-    lines += _pointer(diag, answer, ran) if isinstance(answer, str) else _line_of(error, answer)
-    if diag.message_hint:
+    advice = advice_on(error, text)
+    lines += [*advice, *(place_in(text, diag, ran) if text else line_of(error, answer))]
+    if diag.message_hint and not advice:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
-
-
-def _ambiguous(diag: Any) -> str:
-    """Return whose name it could be: a variable's, or that of several rows. PostgreSQL's DETAIL tells."""
-    if "PL/pgSQL variable" in (diag.message_detail or ""):
-        return (
-            "Inside a function that name is a variable too. Say whose column you mean: put the name, or short name, of "
-            "the table in front of it."
-        )
-    return (
-        "Several rows have a column of that name: with ON CONFLICT the row that is there and the row that was offered, "
-        "`excluded`. Say whose you mean: give the table a short name (AS s), and s.version is the row's that is there."
-    )
-
-
-def _pointer(diag: Any, text: str, ran: bool) -> list[str]:
-    """Return the line of the learner's text that an error points at, and a mark under the place."""
-    if ran and diag.statement_position and not diag.internal_query:
-        before = text[: int(diag.statement_position) - 1]
-        if before == text:  # it ended too soon: point behind its last word
-            before = text.rstrip()
-        number, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
-        return [_numbered(text, number), " " * (len(f"line {number + 1}: ") + column) + "^"]
-    # Inside a PL/pgSQL function, lines are counted from the one that opens its body.
-    inside = re.search(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)", diag.context or "")
-    if inside:
-        name, line = inside[1], int(inside[2])
-        opening = re.search(rf"FUNCTION\s+{name}\b.*?\$\w*\$", text, re.IGNORECASE | re.DOTALL)
-        if opening:
-            number = text[: opening.end()].count("\n") + line - 1
-            lines = text.splitlines()
-            if number < len(lines):
-                if lines[number].strip().upper() == "RETURN QUERY":  # what it returns is the learner's: quote that
-                    number = next((n for n in range(number, len(lines)) if "INSERT INTO" in lines[n].upper()), number)
-                return [_numbered(text, number)]
-    return []
-
-
-def _numbered(text: str, number: int) -> str:
-    return f"line {number + 1}: {text.splitlines()[number]}"
 
 
 def _explained(error: BaseException, answer: Any) -> str:
@@ -262,24 +195,24 @@ def _explained(error: BaseException, answer: Any) -> str:
             "The caller is inside a transaction of its own, and your function would end it. Leave commit and rollback "
             "to the caller."
         )
+    elif isinstance(error, psycopg.OperationalError) and "the connection is closed" in str(error):
+        said = (
+            "The connection is closed, and its owner goes on with it. `with connection:` closes it at its end, and "
+            "`with connection.transaction():` ends a transaction alone."
+        )
     elif isinstance(error, psycopg.Error):
         return explain_sql_error(error, answer)
     elif isinstance(error, Endless):
-        said = f"Your function had not ended after {LIMIT:.0f} seconds, and was stopped. Does a loop never end?"
+        said = f"Your function {error}. Does a loop never end?"
     elif isinstance(error, SystemExit):
         said = "Your function ended the program (exit). It should return, or raise an error that its caller can catch."
+    elif isinstance(answer, str):  # a check of ours did not find what it looks at: what that is, the answer has to say
+        said = (
+            f"What your SQL made cannot be looked at ({type(error).__name__}: {error}). Are all rows and columns there?"
+        )
     else:
         said = f"Your function raised {type(error).__name__}: {error}"
-    return "\n".join([said, *_line_of(error, answer)])
-
-
-def _line_of(error: BaseException, answer: Any) -> list[str]:
-    """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
-    code = getattr(plain(answer), "__code__", None)
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if code and frame.filename == code.co_filename:
-            return [f"line {frame.lineno} of the cell: {frame.line}"]
-    return []
+    return "\n".join([said, *line_of(error, answer)])
 
 
 def _wrong_kind(exercise: Exercise, answer: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,13 @@ def _appended(sandbox: Sandbox, type: str) -> Any:
             raise
         raise AssertionError(
             f"{type} was appended to account-1, and PostgreSQL said: {error.diag.message_primary}. "
-            f"{error.diag.message_detail} The event belongs at `new_version`: the version that its stream's row has after the "
+            f"{error.diag.message_detail} "
+            + (
+                "`new_version` is NULL: a new stream has no row yet that an UPDATE could move on, so INSERT it. "
+                if isinstance(error, psycopg.errors.NotNullViolation)
+                else ""
+            )
+            + "The event belongs at `new_version`: the version that its stream's row has after the "
             "first statement, which hands it over by `RETURNING s.version INTO new_version`. The row that is there moves on by "
             "`s.version + 1`; `excluded` is the row that was offered, and its version is always 1."
         ) from None
@@ -267,13 +274,17 @@ def the_error_carries_its_values(sandbox: Sandbox) -> None:
     error = sandbox.refused(append_event("account-1", "CashWithdrawn", 2))
     assert error is not None, "account-1 was at version 4, its writer expected 2, and the call reported success."
     message = error.diag.message_primary or ""
+    right = "Wrong expected version: 2 (stream: account-1, stream version: 4)"
     for what, value in (("the expected version", "2"), ("the stream", "account-1"), ("the stream's version", "4")):
         assert value in message.replace("account-1", "" if value != "account-1" else "account-1"), (
             f"The message reads {message!r}; {what}, {value}, is not in it. Whoever reads it in a log wants all three."
         )
-    assert re.findall(r"\b[24]\b", message)[:2] == ["2", "4"], (
-        f"The message reads {message!r}, and the numbers are the wrong way round: 2 was expected, 4 is what was found. It should "
-        "read: Wrong expected version: 2 (stream: account-1, stream version: 4)."
+    assert sorted(re.findall(r"[\w-]+", message)) != sorted(re.findall(r"[\w-]+", right)) or message == right, (
+        f"The message reads {message!r}, and its values are the wrong way round. It should read {right!r}: RAISE takes its "
+        "arguments in the order of the % signs."
+    )
+    assert message == right, (
+        f"The message reads {message!r}. It should read {right!r}: the text is the same in every program."
     )
     assert error.diag.message_detail == "4", (
         f"DETAIL should be the stream's version, 4, and nothing else, for a program to read. "
@@ -307,6 +318,11 @@ def a_batch_keeps_its_order(sandbox: Sandbox) -> None:
     """A batch is stored in its order"""
     append_batch(sandbox, THREE)
     expected = [(1, "AccountOpened"), (2, "DepositRecorded"), (3, "CashWithdrawn")]
+    streams = sandbox.values("SELECT DISTINCT stream_id FROM events")
+    assert streams == ["account-1"], (
+        f"A batch of three was appended to account-1. In events are the streams {', '.join(map(repr, streams)) or 'none'}. The "
+        "parameter is append_to_stream.stream_id, without quotes."
+    )
     assert sandbox.stream()[0][1] != '"AccountOpened"', (
         "The types are stored with quotation marks around them: `->` gives JSON, and `->>` gives text, event ->> 'type'."
     )
@@ -453,11 +469,20 @@ def a_retry_gets_the_first_answer(sandbox: Sandbox) -> None:
     append_batch(sandbox, [event("AccountOpened")], expected=0)
     first = append_batch(sandbox, TWO, expected=1)
     again = _attempt(sandbox, TWO, expected=1)
-    assert not isinstance(again, psycopg.Error), (
-        f"An append was repeated with the same ids and the same expected version, and was refused: "
-        f"{again.diag.message_primary}. Its first try had succeeded: answer as you did then. RETURN NEXT adds that row and "
-        "goes on; RETURN ends the function."
-    )
+    if isinstance(again, psycopg.Error):
+        if isinstance(again, psycopg.errors.UniqueViolation):
+            why = (
+                "Both ids are in the stream, each where this append would put it, so `in_place` should be 2, as `added` is: the "
+                "place is e.version - n = expected_version, and INTO has a variable for each value."
+            )
+        elif not re.search(r"\bRETURN\s*;", str(sandbox.answer), re.IGNORECASE):
+            why = "RETURN NEXT adds that row and goes on; RETURN ends the function."
+        else:
+            why = "Both ids are in the stream: `known` and `in_place` should be 2, and then RETURN comes before the RAISE."
+        raise AssertionError(
+            "An append was repeated with the same ids and the same expected version, and was refused: "
+            f"{again.diag.message_primary}. Its first try had succeeded: answer as you did then. {why}"
+        )
     assert again != first[::-1], (
         f"The first try returned the version and position {first}, the retry {again}: they are swapped. INTO fills its targets "
         "in the order in which SELECT names the columns."
@@ -555,6 +580,10 @@ def a_partly_known_batch_is_refused(sandbox: Sandbox) -> None:
             f"A batch whose ids are partly known is no lost race, and trying again will not help: "
             f"RAISE unique_violation. The error was {outcome.sqlstate}: {outcome.diag.message_primary}"
         )
+        assert outcome.diag.message_primary not in ("", "unique_violation"), (
+            "A batch whose ids are partly known was refused, and the error says no more than `unique_violation`. Whoever gets "
+            "it wants to know what came twice: USING MESSAGE = '...'."
+        )
 
 
 # 02.5 read_stream
@@ -580,8 +609,8 @@ def a_stream_is_read_whole(sandbox: Sandbox) -> None:
     )
     assert streams == {"account-1"}, (
         f"read_stream('account-1') returned events of {', '.join(sorted(streams))}. "
-        "Inside the function `stream_id = stream_id` compares the column with itself: write read_stream.stream_id for "
-        "the parameter, and compare the whole id."
+        "Is there a condition on the stream? Inside the function `stream_id = stream_id` compares the column with itself: "
+        "write read_stream.stream_id for the parameter, and compare the whole id."
     )
     assert len(_versions(sandbox, "'account-1'")) == 5, "account-1 has five events, and they were not all returned."
 
@@ -747,7 +776,8 @@ def python_leaves_the_transaction_to_its_caller(sandbox: Sandbox) -> None:
     connection.rollback()
     assert sandbox.stream() == [], (
         "The caller appended inside a transaction, rolled it back, and the event is there all the same. "
-        "append must not commit: on an autocommit connection its one statement is a transaction already."
+        "append must not commit: on an autocommit connection its one statement is a transaction already. `with "
+        "connection.transaction():` commits too, where it is the outermost."
     )
     connection = sandbox.database.connect(autocommit=False)
     sandbox.answer(connection, "account-1", _new("AccountOpened"), None)
@@ -824,8 +854,8 @@ _STREAMS = (
     + put("future-1", "X", at=lambda _: "2999-01-01 00:00:00+00", row=True)
 )
 OF_BATCHES = Advice(
-    "It returns one row: the version and the position of the batch's last event, and repeated, which is false. And what is "
-    "missing is refused: no type or data is made up.",
+    "It returns one row: the version and the position of the batch's last event, and repeated, which is false. Any JSON is data, "
+    "event -> 'data'. And what is missing is refused: no type or data is made up.",
     "Each element of new_events becomes one row: its place is actual + n, its type a text, event ->> 'type', its data JSON, "
     "event -> 'data', as it is; then the metadata, and the one stamp.",
     "Nothing that goes wrong is caught here: an error undoes all that the function did.",
@@ -892,6 +922,13 @@ OF_APPEND_EVENT = Advice(
 )
 
 
+OF_WRITERS = replace(
+    OF_APPEND_EVENT,
+    outcome="First lock, then look: the version is that of the stream's row, from the one statement that makes the row or moves it "
+    "on, and holds it. INSERT ... ON CONFLICT (id) DO UPDATE ... RETURNING. What was looked up before or beside it is old.",
+)
+
+
 def _append_event(*given: tuple[str], writers: dict[str, tuple[str]]) -> tuple[Scene, ...]:
     """Return the scenes of append_event: one with many calls, and some in which somebody appends to the same stream."""
     return (
@@ -910,7 +947,7 @@ def _append_event(*given: tuple[str], writers: dict[str, tuple[str]]) -> tuple[S
                 ),
                 stranger=Somebody("appends to account-2", "SELECT append_event('account-2', 'X', '{}')"),
                 breaks=id == "account-1",
-                advice=OF_APPEND_EVENT,
+                advice=OF_WRITERS,
             )
             for id, arguments in writers.items()
         ),
