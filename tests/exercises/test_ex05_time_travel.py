@@ -110,6 +110,10 @@ THE_HISTORY = (
             AS_OURS, "no count"),
     Mistake("05.2", "reads twice", {"zip(recorded, states)": "zip(store.read_stream(stream_id), (state for state in (*states, BankAccount())))"},
             MEANWHILE, "Read the stream once"),
+    Mistake("05.2", "asks for each balance", {
+            "    _, *states": "    from eventstore import aggregate_stream\n    _, *states",
+            "state.balance": "aggregate_stream(store, stream_id, BankAccount(), evolve, to_version=r.version)[0].balance"},
+            AS_OURS, "It went on after 150 statements and calls.\nRead the stream once"),
     Mistake("05.2", "no history where it cannot be read", {"    recorded = store.read_stream(stream_id)\n":
             "    try:\n        recorded = store.read_stream(stream_id)\n    except Exception:\n        recorded = []\n"},
             BROKEN, "It should have let that error through"),
