@@ -62,7 +62,7 @@ def balance(history):
     Mistake("00.1", "a part of the name", {'type == "DepositRecorded"': '"Deposit" in type'},
             AS_OURS, "The type is compared as a whole name"),
     Mistake("00.1", "empties the history", {"for type, amount in history:": "while history:\n        type, amount = history.pop(0)"},
-            AS_OURS, "what it was given is changed"),
+            AS_OURS, "What it was given is changed"),
     Mistake("00.1", "rounds to halves", {"return balance": "return round(balance * 2) / Decimal(2)"},
             money_stays_exact, "Yours: Decimal('0.5')"),
 )  # fmt: skip

@@ -153,7 +153,7 @@ EXPECT_A_VERSION = (
     Mistake("02.2", "the message in other words", {"Wrong expected version: % (stream: %, stream version: %)": "% expected, but stream % is at %"},
             ex.the_error_carries_its_values, "It should read 'Wrong expected version: 2"),
     Mistake("02.2", "negative taken for no expectation", {"IF actual <>": "IF expected_version >= 0 AND actual <>"},
-            AS_OURS, "-1). It should have raised ES001 with DETAIL 2"),
+            AS_OURS, "It should have raised ES001 with DETAIL 2. It returned [3]"),
     Mistake("02.2", "returns the version of the last event in the log",
             {"RETURN new_version": "RETURN (SELECT e.version FROM events e ORDER BY e.position DESC LIMIT 1)"},
             MEANWHILE, "somebody else appended an event to account-2"),

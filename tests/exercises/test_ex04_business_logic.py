@@ -337,6 +337,8 @@ def withdrawal_tests(given):
             ex.a_right_bank_passes, "but it was refused: the account is unknown, not open"),
     Mistake("04.3", "expects the command", {"then(withdrawn(30))": "then(withdraw(30))"},
             ex.a_right_bank_passes, "then this was expected: WithdrawCash("),
+    Mistake("04.3", "an assert of its own, without a word", {ALL: "assert paid_in.amount == 99"},
+            ex.a_right_bank_passes, "of the cell: assert paid_in.amount == 99"),
     Mistake("04.3", "gives a list", {ALL: ALL.replace("opened, paid_in", "[opened, paid_in]")},
             ex.a_right_bank_passes, "given [AccountOpened("),
     Mistake("04.3", "catches its own failures", {
@@ -382,6 +384,8 @@ TOLD = 'given(opened, closed).when(OpenAccount("account-1", "PLN")).then_refused
 HUNT = (
     Mistake("04.4", "convicts everybody", {TOLD: 'given(opened).when(CloseAccount()).then_refused()'},
             RIGHT, "What should have happened there?"),
+    Mistake("04.4", "returns a verdict", {"    return 1": "    return True"},
+            "One without a fault passes", "returned True. Nobody looks at that"),
     Mistake("04.4", "names no rule", {"    return 1": ""},
             RIGHT, "returning None"),
     Mistake("04.4", "stays away from the edge", {TOLD: 'given(opened).when(RecordDeposit(Decimal(5), "anna")).then(DepositRecorded("account-1", Decimal(5), "anna"))'},

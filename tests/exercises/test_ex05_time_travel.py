@@ -72,6 +72,8 @@ THE_HISTORY = (
     Mistake("05.2", "keeps the state before the first event",
             {"zip(recorded, states)": "zip([*recorded, recorded[-1]], [BankAccount(), *states])"},
             ex.one_row_for_each_event, "one value more than there are events"),
+    Mistake("05.2", "an attribute that is not there", {"r.type": "r.kind"},
+            ex.one_row_for_each_event, "has no attribute 'kind'\nline "),
     Mistake("05.2", "a row for the last event alone", {ROWS: ROWS + "[-1:]"},
             ex.one_row_for_each_event, "your data frame has 1 rows"),
     Mistake("05.2", "a list instead of a data frame",

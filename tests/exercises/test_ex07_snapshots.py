@@ -22,6 +22,8 @@ SCHEMA = "json.dumps([revision, msgspec.json.schema(state_type)], sort_keys=True
 A_SNAPSHOT_AND_ITS_TAIL = (
     Mistake("07.1", "a snapshot is taken for granted", {"    if row:\n        version": "    if True:\n        version"},
             ex.without_a_snapshot_all_is_folded, "'NoneType' object is not subscriptable"),
+    Mistake("07.1", "an attribute that is not there", {"= recorded.version": "= recorded.number"},
+            ex.without_a_snapshot_all_is_folded, "has no attribute 'number'\nline "),
     Mistake("07.1", "returns the state alone", {"    return state, version": "    return state"},
             ex.without_a_snapshot_all_is_folded, "should return two things"),
     Mistake("07.1", "the version is not kept up", {"        version = recorded.version\n": ""},

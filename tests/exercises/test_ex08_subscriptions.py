@@ -304,6 +304,8 @@ VERDICT = (
 HUNT = (
     Mistake("08.6", "expects what is skipped", {VERDICT: VERDICT.replace("== [1, 2]", "== [2]")},
             "One without a fault passes", "What should have happened there?"),
+    Mistake("08.6", "returns a verdict", {"    return 3": "    return True"},
+            "One without a fault passes", "returned True. Nobody looks at that"),
     Mistake("08.6", "names no promise", {"    return 3": ""},
             "One without a fault passes", "from 1 to 5"),
     Mistake("08.6", "looks for too much alone", {VERDICT: "assert {*reader.handled()} <= {1, 2}"},
@@ -311,7 +313,7 @@ HUNT = (
     Mistake("08.6", "names another promise", {"return 3": "return 1"},
             "The promise that it breaks is named", "you name promise 1"),
     Mistake("08.6", "steps once more", {VERDICT: "reader.step()\n    " + VERDICT},
-            "Those with other faults pass", "breaks 1: it handles the last event once more"),
+            "Those with other faults pass", "breaks 1: it handles the last event once more. It says: an append was open"),
 )  # fmt: skip
 MISTAKES = (
     READ_THE_LOG

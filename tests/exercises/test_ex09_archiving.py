@@ -117,7 +117,7 @@ ARCHIVE_STREAM = (
     Mistake("09.1", "the start of the transaction", {"archived_at = clock_timestamp()": "archived_at = now()"},
             MEANWHILE, "now() is the start of the transaction, before the wait"),
     Mistake("09.1", "a lock that others share", {LOCK: " FOR SHARE"},
-            MEANWHILE, "they wait for each other: a deadlock"),
+            MEANWHILE, "They wait for each other: a deadlock"),
     Mistake("09.1", "the start of the statement", {"archived_at = clock_timestamp()": "archived_at = statement_timestamp()"},
             MEANWHILE, "the moment of the move"),
     Mistake("09.1", "the snapshots of names that look alike", {"DELETE FROM snapshots s WHERE s.stream_id = ": "DELETE FROM snapshots s WHERE s.stream_id LIKE "},

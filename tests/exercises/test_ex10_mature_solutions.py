@@ -112,7 +112,9 @@ CONVICT = (
     Mistake("10.2", "returns the verdict", {VERDICT: RETURNS},
             ex.a_good_store_passes, "Your test returned True, and nobody looks at that"),
     Mistake("10.2", "raises another error", {VERDICT: 'if stored != ["AccountOpened"]:\n        raise ValueError(stored)'},
-            ex.the_weak_store_fails, "a crash and no verdict"),
+            ex.the_weak_store_fails, "comes to no verdict. It ends with "),
+    Mistake("10.2", "returns a verdict", {VERDICT: 'return stored == ["AccountOpened"]'},
+            ex.a_good_store_passes, "Your test returned True, and nobody looks at that"),
     Mistake("10.2", "says nothing", {VERDICT: 'assert stored == ["AccountOpened"]'},
             ex.it_says_what_is_wrong, "says nothing"),
     Mistake("10.2", "tests two promises", {VERDICT: VERDICT + """

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from workshop.checks import hunts, kept
+from workshop.checks import guard, hunts, kept
 from workshop.checks.checking import run_checks
 from workshop.checks.course import EXERCISES
 from workshop.checks.hunts import Slip
@@ -188,6 +188,44 @@ def test_whoever_is_graded_may_have_met_any(monkeypatch: pytest.MonkeyPatch, pos
         last = hunt.slips[-1].promise
         report = run_checks(EXERCISES[exercise_id], defined_in(CONVICTIONS[exercise_id][last]), postgres.url)
         assert report.passed, failures(report)
+
+
+@pytest.mark.parametrize(
+    ("until", "promise", "fails", "says"),
+    [
+        (6, 1, "One without a fault passes", "keeps all promises, and your test fails on it"),
+        (5, 1, "Yours is convicted", "On your reader"),
+        (5, 2, "Those with other faults pass", "breaks promise 1, your test comes to no verdict"),
+    ],
+)
+def test_the_one_on_which_a_test_does_not_end_is_named(
+    until: int, promise: int, fails: str, says: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "LIMIT", 0.5)
+    exercise = EXERCISES["08.6"]
+    hunts.handed_out["08.6"] = next(slip for slip in exercise.hunt.slips if slip.promise == promise)
+    test = f"""
+    reader.store.append("account-1", [deposit] * 5)
+    while reader.step() < {until}: pass
+    assert reader.handled() == [1, 2, 3, 4, 5], reader.handled()
+    return {promise}
+"""
+    report = run_checks(exercise, defined_in(READER + test), postgres.url)
+    assert report.failed_check == fails, failures(report)
+    assert says in failures(report)[0] and f"of the cell: while reader.step() < {until}: pass" in failures(report)[0]
+
+
+def test_a_scenario_that_waits_for_a_right_bank_is_told(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LIMIT", 0.2)
+    test = """
+    while True:
+        try:
+            return given(opened, paid_in(100)).when(money(WithdrawCash, 30)).then(CashWithdrawn("account-1", Decimal(30), "anna"))
+        except AssertionError:
+            pass
+"""
+    (said,) = failures(run_checks(EXERCISES["04.3"], defined_in(BANK + test), postgres.url))
+    assert "On a bank that does nothing right" in said and "It had not ended after" in said
 
 
 def test_what_is_no_hunt_is_told() -> None:

@@ -99,6 +99,11 @@ KEPT = {
     "a chain of calls that is passed one of its names": [
         IMPORTS, "str(NO_STREAM).join([str(WrongExpectedVersion)]).strip()", f"{IMPORTS}\n{APPEND}\n{CHECK}",
     ],
+    "a dataclass, beside others": [
+        "from dataclasses import asdict, dataclass\n@dataclass\nclass NO_STREAM:\n    pass",
+        "@dataclass\nclass Names:\n    append: str = 'append_to_stream'\nNAMES = asdict(Names())",
+        f"{IMPORTS}\n{BY_NAME}\n{CHECK}",
+    ],
     "parameters with annotations": [
         f"{IMPORTS}\nfrom typing import Any",
         f"{APPEND.replace('events,', 'events: list[dict[str, Any]],')}\n{CHECK}",

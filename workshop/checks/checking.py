@@ -5,7 +5,6 @@ import inspect
 import re
 import reprlib
 import textwrap
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..errors import WorkshopError
 from .answers import name_of_answer, reference_function
 from .course import EXERCISES
 from .exercise import Check, Exercise, is_on_stage, label_of
-from .guard import LIMIT, Endless, plain
+from .guard import Endless, line_of, plain
 from .report import CAN_BE_CHECKED, SQL_RUNS, Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 from .source import NoSource, is_same_code, load, source_of
@@ -181,7 +180,7 @@ def explain_sql_error(error: Any, answer: Any, ran: bool = False) -> str:
     if diag.message_detail:
         lines.append(diag.message_detail)
     advice = advice_on(error, text)
-    lines += [*advice, *(place_in(text, diag, ran) if text else _line_of(error, answer))]
+    lines += [*advice, *(place_in(text, diag, ran) if text else line_of(error, answer))]
     if diag.message_hint and not advice:
         lines.append(f"Hint: {diag.message_hint}")
     return "\n".join(lines)
@@ -196,10 +195,15 @@ def _explained(error: BaseException, answer: Any) -> str:
             "The caller is inside a transaction of its own, and your function would end it. Leave commit and rollback "
             "to the caller."
         )
+    elif isinstance(error, psycopg.OperationalError) and "the connection is closed" in str(error):
+        said = (
+            "The connection is closed, and its owner goes on with it. `with connection:` closes it at its end, and "
+            "`with connection.transaction():` ends a transaction alone."
+        )
     elif isinstance(error, psycopg.Error):
         return explain_sql_error(error, answer)
     elif isinstance(error, Endless):
-        said = f"Your function had not ended after {LIMIT:.0f} seconds, and was stopped. Does a loop never end?"
+        said = f"Your function {error}. Does a loop never end?"
     elif isinstance(error, SystemExit):
         said = "Your function ended the program (exit). It should return, or raise an error that its caller can catch."
     elif isinstance(answer, str):  # a check of ours did not find what it looks at: what that is, the answer has to say
@@ -208,16 +212,7 @@ def _explained(error: BaseException, answer: Any) -> str:
         )
     else:
         said = f"Your function raised {type(error).__name__}: {error}"
-    return "\n".join([said, *_line_of(error, answer)])
-
-
-def _line_of(error: BaseException, answer: Any) -> list[str]:
-    """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
-    code = getattr(plain(answer), "__code__", None)
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if code and frame.filename == code.co_filename:
-            return [f"line {frame.lineno} of the cell: {frame.line}"]
-    return []
+    return "\n".join([said, *line_of(error, answer)])
 
 
 def _wrong_kind(exercise: Exercise, answer: Any) -> str:

@@ -5,6 +5,7 @@ import inspect
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
@@ -24,7 +25,7 @@ class Endless(BaseException):
     raised = 0  # how often
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(f"had not ended after {LIMIT:.0f} seconds, and was stopped")
         Endless.raised += 1
         frame = sys._getframe(1)
         while frame.f_back and frame.f_code is not Guard.__call__.__code__:
@@ -110,6 +111,24 @@ def plain(answer: Any) -> Any:
         else:
             call = vars(type(answer)).get("__call__")
             return call if inspect.isfunction(call) else answer
+
+
+def line_of(error: BaseException, answer: Any) -> list[str]:
+    """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == _file_of(answer):
+            return [f"line {frame.lineno} of the cell: {frame.line}"]
+    return []
+
+
+def is_own(error: BaseException, answer: Any) -> bool:
+    """Whether an error was raised by the learner's own lines, and by no function that they call."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename == _file_of(answer)
+
+
+def _file_of(answer: Any) -> str | None:
+    code = getattr(plain(answer.answer if isinstance(answer, Guard) else answer), "__code__", None)
+    return code.co_filename if code else None
 
 
 class _Clock:

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -19,8 +18,9 @@ from ..server.url_source import being_graded
 from . import kept
 from .answers import reference_function
 from .exercise import Check
+from .guard import Endless
 from .sandbox import Sandbox, own_sandbox
-from .suspects import judged
+from .suspects import ASSERT, in_words, judged
 
 
 @dataclass(frozen=True)
@@ -87,59 +87,77 @@ def _learner() -> str:
     return str(role) if role != "postgres" else f"{platform.node()} {learners_folder()}"
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    """What a learner's test says of all suspects."""
+class _Trial:
+    """What a learner's test says of the suspects: of each it is asked once, and not before anybody wants to know."""
 
-    promise: Any  # that it names
-    of_a_right_one: Exception | None
-    of: tuple[tuple[Slip, Exception | None], ...]
+    def __init__(self, sandbox: Sandbox, hunt: Hunt):
+        self._sandbox, self._hunt = sandbox, hunt
+        self._said: dict[str, tuple[Any, BaseException | None]] = {}
+        mine = handed_out.get(sandbox.exercise.id)
+        self.wanted = [mine] if mine else hunt.slips
 
-    def convicted(self, exercise_id: str) -> Slip | None:
-        """Return the fault that was to be found; where none was handed out, the first that was."""
-        found = [slip for slip, error in self.of if isinstance(error, AssertionError)]
-        mine = handed_out.get(exercise_id)
-        return mine if mine in found else None if mine else next(iter(found), None)
+    def of(self, slip: Slip | None) -> tuple[Any, BaseException | None]:
+        """Return what the test returned and raised on the suspect with this fault, or with none."""
+        fault = slip.fault if slip else ""
+        if fault not in self._said:
+            database = self._sandbox.database if self._sandbox.exercise.given else None
+            _, *said = judged(self._sandbox, lambda _: self._hunt.suspect(database, slip))
+            self._said[fault] = said[0], said[1]
+        return self._said[fault]
+
+    @property
+    def promise(self) -> Any:
+        """The promise that the test names."""
+        return self.of(None)[0]
+
+    @property
+    def convicted(self) -> Slip | None:
+        """The fault that was to be found; where none was handed out, the first that was."""
+        for slip in self.wanted:
+            match self.of(slip)[1]:
+                case AssertionError():
+                    return slip
+                case Endless():
+                    return None  # it would end on few of the others
+        return None
 
 
 def checks_of(hunt: Hunt) -> tuple[Check, ...]:
     """Return the checks of an exercise that is a hunt."""
-    verdicts: WeakKeyDictionary[Sandbox, _Verdict] = WeakKeyDictionary()
 
-    def verdict(sandbox: Sandbox) -> _Verdict:
-        if sandbox not in verdicts:
-            database = sandbox.database if sandbox.exercise.given else None
-            said = [judged(sandbox, lambda _: hunt.suspect(database, slip)) for slip in (None, *hunt.slips)]  # noqa: B023
-            (_, promise, error), *others = said
-            of = zip(hunt.slips, (each[2] for each in others), strict=True)
-            verdicts[sandbox] = _Verdict(promise, error, tuple(of))
-        return verdicts[sandbox]
+    def trial_in(sandbox: Sandbox) -> _Trial:
+        sandbox.trial = sandbox.trial or _Trial(sandbox, hunt)
+        return sandbox.trial
 
     @own_sandbox
     def one_without_a_fault_passes(sandbox: Sandbox) -> None:
         """One without a fault passes"""
-        found = verdict(sandbox)
-        error = found.of_a_right_one
+        promise, error = trial_in(sandbox).of(None)
         assert error is None, (
-            f"This {hunt.kind} keeps all promises, and your test fails on it. It says: {_words(error)}\n"
+            f"This {hunt.kind} keeps all promises, and your test fails on it. {in_words(sandbox, error)}\n"
             "What should have happened there?"
         )
-        assert found.promise in range(1, hunt.promises + 1), (
-            f"Your test ended by returning {found.promise!r}. It should return the number of the promise that it "
+        assert not isinstance(promise, bool), f"Your test returned {promise}. {_NO_VERDICT}"
+        assert promise in range(1, hunt.promises + 1), (
+            f"Your test ended by returning {promise!r}. It should return the number of the promise that it "
             f"tests, from 1 to {hunt.promises}."
         )
 
     @own_sandbox
     def yours_is_convicted(sandbox: Sandbox) -> None:
         """Yours is convicted"""
-        found = verdict(sandbox)
-        mine = handed_out.get(sandbox.exercise.id)
-        error = next((error for slip, error in found.of if slip == mine), None)
-        assert error is None or isinstance(error, AssertionError), (
-            f"On your {hunt.kind}, your test ends with {_words(error)}. That is a crash and no verdict: assert what "
-            "should hold, so that it fails with an AssertionError."
-        )
-        assert found.convicted(sandbox.exercise.id), (
+        trial = trial_in(sandbox)
+        if trial.convicted:
+            return
+        for returned, error in map(trial.of, trial.wanted):
+            assert error is None, (
+                f"On your {hunt.kind}, your test comes to no verdict. {in_words(sandbox, error)}\n"
+                "Assert what should hold, so that it fails with an AssertionError."
+            )
+            assert returned == trial.promise, (
+                f"On your {hunt.kind}, your test returned {returned!r}, else {trial.promise}. {_NO_VERDICT}"
+            )
+        raise AssertionError(
             f"Your {hunt.kind} gets through. Either it keeps this promise, or your calls do not come to the point "
             "where it breaks: try both, in a cell of your own."
         )
@@ -147,25 +165,29 @@ def checks_of(hunt: Hunt) -> tuple[Check, ...]:
     @own_sandbox
     def the_promise_is_named(sandbox: Sandbox) -> None:
         """The promise that it breaks is named"""
-        found = verdict(sandbox)
-        mine = found.convicted(sandbox.exercise.id)
-        assert mine and mine.promise == found.promise, (
-            f"Your calls convict it, and you name promise {found.promise}. That one it keeps. Which do your calls test?"
+        trial = trial_in(sandbox)
+        assert trial.convicted and trial.convicted.promise == trial.promise, (
+            f"Your calls convict it, and you name promise {trial.promise}. That one it keeps. Which do your calls test?"
         )
 
     @own_sandbox
     def others_pass(sandbox: Sandbox) -> None:
         """Those with other faults pass"""
-        found = verdict(sandbox)
-        for slip, error in found.of:
-            assert error is None or slip.promise == found.promise, (
-                f"Your test also fails on a {hunt.kind} that keeps promise {found.promise}, and breaks {slip.promise}: "
-                f"{slip.fault}. It says: {_words(error)}\nTest one promise, and leave out what rests on others."
+        trial = trial_in(sandbox)
+        for slip in hunt.slips:
+            _, error = trial.of(slip)
+            assert not isinstance(error, Endless), (
+                f"On a {hunt.kind} that breaks promise {slip.promise}, your test comes to no verdict: {slip.fault} "
+                f"{in_words(sandbox, error)}"
+            )
+            assert error is None or slip.promise == trial.promise, (
+                f"Your test also fails on a {hunt.kind} that keeps promise {trial.promise}, and breaks {slip.promise}: "
+                f"{slip.fault} {in_words(sandbox, error)}\nTest one promise, and leave out what rests on others."
             )
 
     return one_without_a_fault_passes, yours_is_convicted, the_promise_is_named, others_pass
 
 
-def _words(error: Exception | None) -> str:
-    name = "" if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__} "
-    return f"{name}{error}".strip()
+_NO_VERDICT = (
+    f"Nobody looks at that. A test fails by an AssertionError: {ASSERT}. Its end returns the number of the promise."
+)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 import psycopg
-from psycopg.errors import DiskFull, LockNotAvailable
+from psycopg.errors import DeadlockDetected, DiskFull, LockNotAvailable
 
 from .sandbox import run_task
 from .scene import Somebody
@@ -152,7 +152,7 @@ class Comes(Nobody):
         try:
             if self._somebody.then:
                 run_task(self._somebody.then, connection)
-        except LockNotAvailable:
+        except (LockNotAvailable, DeadlockDetected):
             connection.rollback()
             if self.held_up:
                 play.left.append("they wait for each other: a deadlock")

@@ -264,10 +264,12 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
         outcomes = list(dict.fromkeys(map(_outcome, as_stored or right)))
         wanted, got = apart(listed(outcomes[:3], "or"), _outcome(seen))
         _tell(scene, f"{what} It should have {wanted}. It {got}.", advice.outcome)
+    did = "" if seen.outcome == "returned None" else f" It {short(seen.outcome)}."
     found = seen.rows or {}
     nearest = min(alike, key=lambda it: sum((it.rows or {}).get(name) != rows for name, rows in found.items()))
     if left := [it for it in seen.left if it not in nearest.left]:
-        told = f"{what} It {short(seen.outcome)}, and {listed(left)}."
+        also = listed(left)
+        told = f"{what}{did if seen.error else ''} {also[0].upper()}{also[1:]}."
         _tell(scene, told + (f" Right: {listed(nearest.left)}." if nearest.left else ""), advice.left)
     for table, right_rows in (nearest.rows or {}).items():
         rows = found.get(table, [])
@@ -277,8 +279,8 @@ def _must_be(seen: Seen, right: list[Seen], scene: Scene, what: str = "") -> Non
             missing, extra = zip(*map(_what_differs, missing, extra), strict=True)
         if missing or extra:
             holds = f"{table} should hold {_rows(missing)}" if missing else f"{table} should hold no more"
-            _tell(scene, f"{what} It {short(seen.outcome)}. Then {holds}. It holds {_rows(extra)}.", advice.rows)
-    _tell(scene, f"{what} It {short(seen.outcome)}. Right: {listed(nearest.left)}.", advice.left)
+            _tell(scene, f"{what}{did} Then {holds}. It holds {_rows(extra)}.", advice.rows)
+    _tell(scene, f"{what}{did} Right: {listed(nearest.left)}.", advice.left)
 
 
 def _outcome(seen: Seen) -> str:
@@ -302,4 +304,4 @@ def _rows(rows: Sequence[str]) -> str:
 
 
 def _tell(scene: Scene, what: str, advice: str) -> NoReturn:
-    raise AssertionError(" ".join(filter(None, [scene.in_words() + what, advice])))
+    raise AssertionError("\n".join(filter(None, [scene.in_words(), what.strip(), advice])))

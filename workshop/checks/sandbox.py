@@ -116,6 +116,7 @@ class Sandbox:
         self._clear = ""
         self._check: ExitStack | None = None  # of a check whose transaction begins where it is needed
         self.stage: Any = None  # where scenes are played, once there is one
+        self.trial: Any = None  # of a hunt
         self.exercise = exercise
         self.answer = Guard(answer) if callable(answer) else answer
 

@@ -10,13 +10,17 @@ from .sandbox import Task
 from .words import brief
 
 
+class Did(str):
+    """What an answer did, in words that follow "it should have", where that is not what it returned."""
+
+
 @dataclass(frozen=True)
 class Call:
     """How an answer is called.
 
     Attributes:
         says: the call as a message shows it; {} stands for the arguments.
-        run: called with the answer, the stage, and a copy of the arguments; returns what the answer returns.
+        run: called with the answer, the stage, and a copy of the arguments; returns what the answer returns, or did.
         own_classes: whether the arguments are made of the classes that the answer's own cell defines.
     """
 

@@ -235,7 +235,8 @@ def _needed(root: set[str], statements: list[Statement], namespace: dict[str, An
             raise NoSource(
                 f"it uses `{name}`, which only this notebook has: let it come as an argument, as the exercise has it"
             )
-        for statement in (made_by[name], *(each for each in statements if _adds_to(each, name))):
+        is_imported = isinstance(made_by[name].node, (ast.Import, ast.ImportFrom))  # as is `dataclass`: it adds nothing
+        for statement in (made_by[name], *(each for each in statements if not is_imported and _adds_to(each, name))):
             if statement.place not in needed:
                 needed[statement.place] = statement
                 waiting |= statement.uses - seen

@@ -8,8 +8,8 @@ import psycopg
 _OF_KIND = {
     psycopg.errors.QueryCanceled: "It ran into the time limit: does it wait for something, or loop?",
     psycopg.errors.LockNotAvailable: "Another connection holds a lock. Was a transaction left open (BEGIN)?",
-    psycopg.errors.NotNullViolation: "NULL came where a value has to be: a None, an empty variable, or, in unnest, an array that "
-    "is shorter than the others.",
+    psycopg.errors.NotNullViolation: "NULL came where a value has to be: a None, an empty variable, or, in unnest, an array "
+    "that is shorter than the others.",
     psycopg.errors.InFailedSqlTransaction: 'A transaction is open, and has failed. db.execute("ROLLBACK") ends it.',
 }
 

@@ -26,7 +26,7 @@ from ..server.database import Database
 from . import words
 from .guard import Endless, Guard, quiet
 from .sandbox import Sandbox, is_servers_fault
-from .scene import Cases, Scene
+from .scene import Cases, Did, Scene
 from .watched import Watched
 
 MOST_PLACES = 150  # an answer that sends or calls more than this, in a scene of a few events, has no end
@@ -424,7 +424,8 @@ class Stage:
         error: BaseException | None = None
         with self._watching(play), quiet(function):
             try:
-                outcome = f"returned {words.words(scene.call.run(function, self, *copy))}"
+                came = scene.call.run(function, self, *copy)
+                outcome = str(came) if isinstance(came, Did) else f"returned {words.words(came)}"
             except Endless as endless:
                 assert side == "answer", "the reference did not end"
                 error, outcome = endless, "did not end"

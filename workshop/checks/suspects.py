@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .exercise import Check
+from .guard import Endless, line_of
 from .sandbox import Sandbox
+
+ASSERT = '`assert condition, "what happened"`'
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,36 @@ class Suspect:
     missing: str = ""
 
 
-def judged(sandbox: Sandbox, make: Callable[[Sandbox], Any]) -> tuple[Any, Any, Exception | None]:
+def judged(sandbox: Sandbox, make: Callable[[Sandbox], Any]) -> tuple[Any, Any, BaseException | None]:
     """Run the learner's test in an empty sandbox; return what it was called with, what it returned, what it raised."""
     sandbox.clear()
     made = make(sandbox)
     try:
         return made, sandbox.answer(made), None
-    except Exception as error:
+    except (Exception, Endless) as error:
         return made, None, error
 
 
-def tried(sandbox: Sandbox, suspect: Suspect) -> tuple[Any, Exception | None]:
+def tried(sandbox: Sandbox, suspect: Suspect) -> tuple[Any, BaseException | None]:
     """Run the learner's test on a suspect; return what it was called with, and what it raised."""
     made, returned, error = judged(sandbox, suspect.make)
     assert returned is None, (
-        f"Your test returned {returned!r}, and nobody looks at that. A test fails by an AssertionError: "
-        'assert condition, "what happened".'
+        f"Your test returned {returned!r}, and nobody looks at that. A test fails by an AssertionError: {ASSERT}."
     )
     return made, error
+
+
+def in_words(sandbox: Sandbox, error: BaseException | None) -> str:
+    """Say how the learner's test ended that did not pass; where it says nothing itself, with its line."""
+    if isinstance(error, AssertionError) and str(error).strip():
+        return ("It says:\n" if "\n" in str(error) else "It says: ") + str(error)
+    if isinstance(error, AssertionError):
+        said = "It fails without a word."
+    elif isinstance(error, Endless):
+        said = f"It {error}. Does a loop wait for what never comes? Count its rounds, and assert behind it."
+    else:
+        said = f"It ends with {type(error).__name__}: {error}"
+    return "\n".join([said, *(line_of(error, sandbox.answer) if error else ())])
 
 
 def convicts(
@@ -61,8 +76,9 @@ def convicts(
                 f"{who} with a fault got through {got_through(made)}. Its fault: {suspect.fault} "
                 f"Missing is {suspect.missing}"
             )
-            if not isinstance(error, AssertionError):
-                raise error
+            assert isinstance(error, AssertionError), (
+                f"{who} has a fault: {suspect.fault} On it, your test comes to no verdict. {in_words(sandbox, error)}"
+            )
 
     check.__doc__ = label
     check.own_sandbox = True  # type: ignore[attr-defined]

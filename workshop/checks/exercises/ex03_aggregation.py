@@ -1,5 +1,6 @@
 """The exercises of notebook 03: events folded into a state, a stream folded from the store, an event of an older shape."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, dataclass
@@ -16,6 +17,7 @@ from ...bank.examples import opened as opened_account
 from ..arranged import FIRST_MOMENT, append, many, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..guard import is_own
 from ..looks import looks
 from ..sandbox import Sandbox, tell
 from ..scene import Advice, Call, Cases, Scene, Somebody
@@ -52,15 +54,20 @@ def after(sandbox: Sandbox, account: Any, *events: object) -> Any:
             f"For {event} your function tried to change the account itself: {{error}}. Return a new one: "
             "`replace(account, ...)`."
         )
-        the_first_field = (
-            f"For {event} your function raised {{error}}. `case {type(event).__name__}(amount)` picks the first field, which "
-            "is account_id: pick it by its name, `amount=amount`. And money is a Decimal, from Decimal(0) on."
-        )
-        with tell({FrozenInstanceError: changes_it, TypeError: the_first_field}):
-            account = sandbox.answer(account, event)
+        try:
+            with tell({FrozenInstanceError: changes_it}):
+                account = sandbox.answer(account, event)
+        except TypeError as error:
+            if not re.search("operand|concatenate|sequence", str(error)):
+                raise  # it is about something else
+            raise AssertionError(
+                f"For {event} your function raised TypeError: {error}. `case {type(event).__name__}(amount)` picks the first field, "
+                "which is account_id: pick it by its name, `amount=amount`. And money is a Decimal, from Decimal(0) on."
+            ) from None
         assert account is not None, f"For {event} your function returned None. Each case needs a `return`."
         assert isinstance(account, type(before)), (
-            f"For {event} your function returned {account!r}. It should return a BankAccount."
+            f"For {event} your function returned {account!r}. It should return a BankAccount; the account comes first, then "
+            "the event: `evolve(account, event)`."
         )
     return account
 
@@ -76,6 +83,9 @@ def an_account_is_opened(sandbox: Sandbox) -> None:
     account = opened(sandbox)
     expected = given(sandbox).BankAccount("account-1", "PLN", Decimal(0), "open")
     assert account == expected, f"AccountOpened('account-1', 'PLN') should give {expected}. It gave {account}."
+    assert isinstance(account.balance, Decimal), (
+        f"The balance is {account.balance!r}, of the type {type(account.balance).__name__}. Money is a Decimal: `Decimal(0)`."
+    )
 
 
 def deposits_add_up(sandbox: Sandbox) -> None:
@@ -265,11 +275,26 @@ def aggregated(
     try:
         returned = sandbox.answer(store, stream_id, bank.BankAccount() if initial is None else initial, evolve)
     except (AttributeError, TypeError, LookupError, UnboundLocalError) as error:
+        advice = (
+            "Begin with `state, version = initial, 0`, before the loop, and from there take each event in with "
+            "`evolve(state, recorded.event)`. (reduce and accumulate begin with the first event where they are given no "
+            "initial state.)"
+        )
+        if "'NoneType' object has no attribute 'version'" in str(error):
+            advice = (
+                "Did you ask `stream_info`? That is a second question: the version is that of the last event you read."
+            )
+        elif "positional argument" in str(error):
+            advice = "The stream is read whole: `store.read_stream(stream_id)`. And `evolve(state, event)` takes two."
+        elif (
+            isinstance(error, (AttributeError, TypeError))
+            and is_own(error, sandbox.answer)
+            and "empty" not in str(error)
+        ):
+            raise  # it is about something else
         raise AssertionError(
             f"{stream_id} holds {len(store.read_stream(stream_id)) or 'no'} events, and your function raised "
-            f"{type(error).__name__}: {error}. Begin with `state, version = initial, 0`, before the loop, and from there take "
-            "each event in with `evolve(state, recorded.event)`. (reduce and accumulate begin with the first event where they "
-            "are given no initial state.)"
+            f"{type(error).__name__}: {error}. {advice}"
         ) from error
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"aggregate_stream should return the state and the version: `return state, version`. It returned {returned!r}."
@@ -510,7 +535,7 @@ def every_cent_counts(sandbox: Sandbox) -> None:
         )
         assert returned == amount, (
             f"{cents} cents are {amount!r}. Yours: {returned!r}. Divide as Decimal, and write two digits after the point: "
-            'f"{...:.2f}".'
+            'f"{...:.2f}". (`%.2f` and `round` make a float of it.)'
         )
 
 

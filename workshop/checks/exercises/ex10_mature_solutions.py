@@ -17,8 +17,9 @@ from ..exercise import Exercise
 from ..given import whole_schema
 from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox
-from ..scene import Advice, Call, Cases
-from ..suspects import Suspect, tried
+from ..scene import Advice, Call, Cases, Did
+from ..suspects import Suspect, in_words, tried
+from ..words import listed, words
 from .weak_store import WeakStore
 
 # 10.1 withdraw_cash
@@ -145,14 +146,18 @@ def money_stays_exact(sandbox: Sandbox) -> None:
 
 
 def _withdraw(withdraw_cash: Callable, _: object, balance: Decimal, status: str, amount: Decimal) -> Any:
-    """Call the answer; return what waits in the account to be saved, and what it holds."""
+    """Call the answer; say what waits in the account to be saved, and what it holds."""
     one = account("0")
     one.balance, one.status = balance, status
+    refused = ""
     try:
         withdraw_cash(one, amount, "ben")
     except CommandRefused:
-        return "CommandRefused", names(recorded(one)), one.balance
-    return [(type(event).__name__, event.amount, event.cashier_id) for event in recorded(one)], one.balance
+        refused = "raised CommandRefused, "
+    events = [
+        f"{type(event).__name__} of {words(event.amount)} by {words(event.cashier_id)}" for event in recorded(one)
+    ]
+    return Did(f"{refused}recorded {listed(events)} and left a balance of {words(one.balance)}")
 
 
 WITHDRAWALS = (
@@ -234,13 +239,13 @@ def a(kind: type[EventStore]) -> Callable[[Sandbox], EventStore]:
     return lambda sandbox: sandbox.store(connection=sandbox.database.connect(), kind=kind)
 
 
-def tried_on(sandbox: Sandbox, kind: type[EventStore], what: str, otherwise: str) -> AssertionError | None:
+def tried_on(sandbox: Sandbox, kind: type[EventStore], what: str, otherwise: str) -> BaseException | None:
     """Run the learner's test on a store; return what it says if it fails, and tell of any other error."""
     _, error = tried(sandbox, Suspect(a(kind)))
     if isinstance(error, TypeError) and "account_id" in str(error):
         otherwise = 'That event has a field, account_id: NobodyKnowsThis("account-1").'
     assert error is None or isinstance(error, AssertionError), (
-        f"On {what}, your test ends with {type(error).__name__}: {error}. {otherwise}"
+        f"On {what}, your test comes to no verdict. {in_words(sandbox, error)}\n{otherwise}"
     )
     return error
 
@@ -256,14 +261,12 @@ def a_good_store_passes(sandbox: Sandbox) -> None:
         "stored.",
     )
     assert error is None, (
-        f"The reference keeps all of these guarantees, and your test fails on it{_saying(error)}. Such a test blames every "
-        "store. What should be in the stream at that point?"
+        f"The reference keeps all of these guarantees, and your test fails on it. {in_words(sandbox, error)}\n"
+        "Such a test blames every store. What should be in the stream at that point?"
     )
 
 
-IS_NO_VERDICT = (
-    "That is a crash and no verdict: assert what should hold, so that the test fails with an AssertionError."
-)
+IS_NO_VERDICT = "Assert what should hold, so that the test fails with an AssertionError."
 
 
 @own_sandbox
@@ -296,9 +299,8 @@ def it_blames_nobody_else(sandbox: Sandbox) -> None:
         (ReadsBackwards, "which reads a stream from its end instead"),
     ):
         _, error = tried(sandbox, Suspect(a(kind)))
-        said = error if isinstance(error, AssertionError) or error is None else f"{type(error).__name__}: {error}"
         assert error is None, (
-            f"Your test also fails on a store whose batches are whole, and {fault}{_saying(said)}. "
+            f"Your test also fails on a store whose batches are whole, and {fault}. {in_words(sandbox, error)}\n"
             "A test that names a guarantee should fail for that one alone."
         )
 
@@ -315,10 +317,6 @@ def the_same_fault_is_found_elsewhere(sandbox: Sandbox) -> None:
             f"Another store breaks the same promise: {fault}. It passes your test. Ask no store for its class: do with it what "
             "everybody does, and look at what was stored."
         )
-
-
-def _saying(error: object) -> str:
-    return f", saying: {error}" if str(error or "").strip() else ""
 
 
 EXERCISES = (
