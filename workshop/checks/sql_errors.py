@@ -14,21 +14,16 @@ _OF_KIND = {
 }
 
 _JSON = (
-    "`->` gives JSON, and `->>` gives text: event -> 'data', event ->> 'type'. ::uuid makes a uuid of a text, and not of JSON: "
-    "(event ->> 'id')::uuid."
-)
-_SYNTAX = (
-    "Up to the mark it could be read. What is wrong stands there or just before it: a comma, a bracket, a semicolon or "
-    "a word too few or too many. A list is joined by commas, conditions by AND or OR, the events of a trigger by OR."
-)
-_SYNTAX_FROM_PYTHON = (
-    "The name of a table or a channel is an identifier: where it comes in a variable, "
-    'sql.SQL("... {}").format(sql.Identifier(name)) writes it as SQL needs it. A value stands as %s.'
+    "`->` takes a part of a JSON object as JSON, `->>` takes it as a text: event -> 'data', event ->> 'type'. Of a text, and "
+    "not of JSON, ::uuid makes a uuid: (event ->> 'id')::uuid."
 )
 # By what PostgreSQL says. {0} is the first group.
 _OF_MESSAGE = {
     r'syntax error at or near "[<>]=?"': "A comparison has two sides, and comparisons are not chained: x BETWEEN 1 AND "
     "255, or x >= 1 AND x <= 255.",
+    "syntax error": "Up to the mark it could be read. What is wrong stands there or just before it: a comma, a bracket, a "
+    "semicolon or a word too few or too many. A list is joined by commas, conditions by AND or OR, the events of a trigger by "
+    "OR.",
     r'missing "(.+)" at end of SQL expression': "Up to the mark it was read as one expression. What ends that is missing there "
     "or before it: {0}.",
     "unexpected end of function definition": "The function ends, and a statement in it does not. Its semicolon is missing, "
@@ -75,25 +70,7 @@ def advice_on(error: psycopg.Error, text: str) -> list[str]:
     found = [advice for kind, advice in _OF_KIND.items() if isinstance(error, kind)]
     matching = ((re.search(pattern, said), advice) for pattern, advice in _OF_MESSAGE.items())
     found += [advice.format(*match.groups()) for match, advice in matching if match]
-    if not found and "syntax error" in said:
-        found = [_syntax(text)]
     return found[:1]
-
-
-def _syntax(text: str) -> str:
-    """Return what may be wrong where PostgreSQL says no more than "syntax error"."""
-    if not text:
-        return _SYNTAX_FROM_PYTHON
-    code = re.sub(r"--[^\n]*", "", text)
-    if re.search(r":=\s*SELECT\b", code, re.IGNORECASE):
-        return "Behind := a query stands in brackets. Or the query says where to: SELECT ... INTO variable FROM ..."
-    opened, closed = (
-        len(re.findall(pattern, code, re.IGNORECASE))
-        for pattern in (r"(?<!END)\s+IF\b(?!\s+(NOT\s+)?EXISTS\s+\w)", r"\bEND\s+IF\b")
-    )
-    if opened > closed:
-        return f"{opened} IF are opened, and {closed} closed: each IF ... THEN needs its END IF;"
-    return _SYNTAX
 
 
 def _ambiguous(diag: Any, text: str) -> str:
