@@ -341,11 +341,9 @@ def _keep(exercise: Exercise, text: str, why: str) -> str:
     if why:
         return f"It could not be kept in my_eventstore/: {why}"
     try:
-        if not kept.keep(exercise, text):
-            return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
+        return kept.keep(exercise, text)
     except OSError as error:
         return f"It could not be kept in my_eventstore/: {error}."
-    return f"Kept as my_eventstore/{exercise.keeps}."
 
 
 def _find(exercise_id: str) -> Exercise:

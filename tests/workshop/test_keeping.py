@@ -211,13 +211,15 @@ def test_without_a_name_the_folder_is_the_learners_and_for_solutions_one_that_pa
     passing.rmdir()
 
 
-def test_the_reference_takes_no_answers_place_without_a_copy(my_eventstore: Path) -> None:
+def test_the_reference_takes_no_answers_place_without_a_copy(my_eventstore: Path, said: Said) -> None:
     path = my_eventstore / "schema/10_streams.sql"
     for text in ("-- mine", "-- mine, too"):
         check("01.2", f"{right_answer('01.2')}\n{text}")
     assert files(my_eventstore) == {"schema/10_streams.sql"}, "each of the learner's takes the place of the one before"
-    for _ in range(2):
+    said()
+    for noted in (True, False):
         check("01.2", right_answer("01.2"))
+        assert ("10_streams.sql.yours, beside it" in said()) == noted
     assert files(my_eventstore) == {"schema/10_streams.sql", "schema/10_streams.sql.yours"}
     assert path.with_name("10_streams.sql.yours").read_text().endswith("-- mine, too\n")
     check("01.2", f"{right_answer('01.2')}\n-- mine, once more")
