@@ -341,12 +341,9 @@ def _keep(exercise: Exercise, text: str, why: str) -> str:
     if why:
         return f"It could not be kept in my_eventstore/: {why}"
     try:
-        if not (written := kept.keep(exercise, text)):
-            return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
+        return kept.keep(exercise, text)
     except OSError as error:
         return f"It could not be kept in my_eventstore/: {error}."
-    copy = "".join(f" What you had written before lies beside it, as {path.name}." for path in written[1:])
-    return f"Kept as my_eventstore/{exercise.keeps}.{copy}"
 
 
 def _find(exercise_id: str) -> Exercise:

@@ -7,9 +7,12 @@ import pytest
 from eventstore import Decider
 from workshop.bank import AccountOpened, CloseAccount, DepositRecorded, OpenAccount, RecordDeposit, account_decider
 from workshop.bank.given_when_then import Given
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex04_business_logic as ex
 
-from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake
+from ..postgres import Server
+from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake, defined_in, failures
 
 # In 04.1
 NOT_OPEN = """    if account.status != "open":
@@ -55,6 +58,8 @@ def decide(command, account):
         return evolve(account, AccountOpened(command.account_id, command.currency))
 """,
             ex.opening_makes_an_account, "that makes of the account is the business of evolve"),
+    Mistake("04.1", "the account first", {"def decide(command, account)": "def decide(account, command)"},
+            ex.opening_makes_an_account, "`def decide(command, account)`"),
     Mistake("04.1", "forgets return", {"return [AccountOpened": "[AccountOpened"},
             ex.opening_makes_an_account, "not open"),
     Mistake("04.1", "the status comes first", {
@@ -243,8 +248,12 @@ def handle(store, decider, stream_id, command, attempts=5):
     Mistake("04.2", "an error of evolve is passed by", {
         "                state = decider.evolve(state, event)\n":
             "                try:\n                    state = decider.evolve(state, event)\n                except ConnectionError:\n                    pass\n"},
-            AS_OURS, "decide, out_of_order"),
+            AS_OURS, "where evolve fails at each withdrawal.\nIt should have raised an error (ConnectionError: the bank is out of order)"),
     Mistake("04.2", "reads the end of the stream for its answer", {EVOLVE: "            state, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)\n"},
+            ex.it_returns_state_and_version, "You read the stream again after the append"),
+    Mistake("04.2", "reads state and version one after the other", {
+        "state, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)":
+            "state = aggregate_stream(store, stream_id, decider.initial, decider.evolve)[0]; version = aggregate_stream(store, stream_id, 0, lambda count, _: count)[1]"},
             MEANWHILE, "somebody else deposited 5 in account-7"),
     Mistake("04.2", "tries again where the connection failed", {CATCH: "except (WrongExpectedVersion, ConnectionError):"},
             BROKEN, "every error but a WrongExpectedVersion gets through at once"),
@@ -386,6 +395,8 @@ TOLD = 'given(opened, closed).when(OpenAccount("account-1", "PLN")).then_refused
 HUNT = (
     Mistake("04.4", "convicts everybody", {TOLD: 'given(opened).when(CloseAccount()).then_refused()'},
             RIGHT, "What should have happened there?"),
+    Mistake("04.4", "forgets the end", {TOLD: TOLD.removesuffix(".then_refused()")},
+            ex.there_are_scenarios, "Scenario 1 has no end"),
     Mistake("04.4", "returns a verdict", {"    return 1": "    return True"},
             "One without a fault passes", "returned True. Nobody looks at that"),
     Mistake("04.4", "names no rule", {"    return 1": ""},
@@ -398,6 +409,29 @@ HUNT = (
             OTHERS, "breaks 5: it closes an account that is nearly empty"),
 )  # fmt: skip
 MISTAKES = (*DECIDE, *HANDLE, *GIVEN_WHEN_THEN, *HUNT)
+
+
+def test_the_new_events_may_be_folded_before_the_append(postgres: Server) -> None:
+    answer = defined_in("""
+from functools import reduce
+from eventstore import WrongExpectedVersion, aggregate_stream
+
+
+def handle(store, decider, stream_id, command, attempts=5):
+    for attempt in range(1, attempts + 1):
+        before, version = aggregate_stream(store, stream_id, decider.initial, decider.evolve)
+        events = decider.decide(command, before)
+        after = reduce(decider.evolve, events, before)
+        if not events:
+            return after, version
+        try:
+            return after, store.append(stream_id, events, expected_version=version).version
+        except WrongExpectedVersion:
+            if attempt == attempts:
+                raise
+""")
+    report = run_checks(EXERCISES["04.2"], answer, postgres.url)
+    assert report.passed, failures(report)
 
 
 # The helper that the learner's scenarios are written with

@@ -216,10 +216,10 @@ def test_the_reference_takes_no_answers_place_without_a_copy(my_eventstore: Path
     for text in ("-- mine", "-- mine, too"):
         check("01.2", f"{right_answer('01.2')}\n{text}")
     assert files(my_eventstore) == {"schema/10_streams.sql"}, "each of the learner's takes the place of the one before"
-    assert "before lies beside it" not in said()
-    for is_copied in (True, False):
+    said()
+    for noted in (True, False):
         check("01.2", right_answer("01.2"))
-        assert ("What you had written before lies beside it, as 10_streams.sql.yours." in said()) is is_copied
+        assert ("10_streams.sql.yours, beside it" in said()) == noted
     assert files(my_eventstore) == {"schema/10_streams.sql", "schema/10_streams.sql.yours"}
     assert path.with_name("10_streams.sql.yours").read_text().endswith("-- mine, too\n")
     check("01.2", f"{right_answer('01.2')}\n-- mine, once more")

@@ -95,6 +95,30 @@ KEPT = {
     "a magic in the cell": [f"%time\n{IMPORTS}\n{APPEND}\n{CHECK}"],
     "%%time": [f"%%time\n{IMPORTS}\n{APPEND}\n{CHECK}"],
     "from psycopg import *": ["from psycopg import *\nimport psycopg", f"{IMPORTS}\n{APPEND}\n{CHECK}"],
+    "cells before it that could be read and not run": [
+        "match 1:\n    case append:\n        pass\n    case 2:\n        pass", "return 5",
+        f"{IMPORTS}\n{APPEND}\n{CHECK}",
+    ],
+    "a cell that failed above another helper": [
+        f"{IMPORTS}\n{REALLY}", "1 / 0\ndef really_append(*given):\n    return 0", f"{CALLS_REALLY}\n{CHECK}",
+    ],
+    "a cell that failed in a helper, below one": [
+        f"{IMPORTS}\ndef fails():\n    raise KeyError", f"{REALLY}\n(\n    fails()\n)\nreally_append = None",
+        f"{CALLS_REALLY}\n{CHECK}",
+    ],
+    "a name that was deleted": [
+        "len = str = None", "del len, str", f"{IMPORTS}\n{APPEND.replace('row[0]', 'row[len(str())]')}\n{CHECK}",
+    ],
+    "a dictionary that was begun anew": [
+        "SQL = {}\nSQL['a'] = db = start('02_appending')", f"SQL = {{}}\nSQL['a'] = {STATEMENT}",
+        f"{IMPORTS}\n{APPEND.replace(STATEMENT, 'SQL[chr(97)]')}\n{CHECK}",
+    ],
+    "a name that takes up what it was": [
+        f"{IMPORTS}\ndef hide(f):\n    return lambda *a, **k: f(*a, **k)", f"{APPEND}\nappend = hide(append)\n{CHECK}",
+    ],
+    "a helper under a condition": [
+        f"{IMPORTS}\n{REALLY}", "if not really_append:\n    really_append = None", f"{CALLS_REALLY}\n{CHECK}",
+    ],
     "a name that the notebook has, too": ["connection = None", f"{IMPORTS}\n{APPEND}\n{CHECK}"],
     "a chain of calls that is passed one of its names": [
         IMPORTS, "str(NO_STREAM).join([str(WrongExpectedVersion)]).strip()", f"{IMPORTS}\n{APPEND}\n{CHECK}",

@@ -51,13 +51,13 @@ def is_throwaway() -> bool:
     return being_graded() or _is_solution
 
 
-def keep(exercise: Exercise, source: str) -> list[Path]:
+def keep(exercise: Exercise, source: str) -> str:
     """Keep an answer that passed, unless a later exercise has already put a fuller one in its place.
 
     Where it is the reference answer, and takes the place of one that the learner wrote, a copy of that stays beside it.
 
     Returns:
-        The files that were written: that of the answer, and that of such a copy.
+        What became of the answer, in a line.
 
     Raises:
         OSError: the folder cannot be written.
@@ -65,16 +65,20 @@ def keep(exercise: Exercise, source: str) -> list[Path]:
     path = folder() / exercise.keeps
     there = exercise_of(path)
     if there is not None and there > exercise.id:
-        return []
-    written, comment = [path], "--" if exercise.is_sql else "#"
+        return f"my_eventstore/{exercise.keeps} holds your answer to a later exercise, and stays as it is."
+    note = f"Kept as my_eventstore/{exercise.keeps}."
+    comment = "--" if exercise.is_sql else "#"
     path.parent.mkdir(parents=True, exist_ok=True)
     if there is not None and _is_reference(source, exercise.id):
         before = path.read_text(encoding="utf-8-sig")
         if not _is_reference(before.partition("\n")[2], exercise.id, there):
-            written.append(free_name(path.with_name(f"{path.name}.yours")))  # no .sql, which would run
-            write_whole(written[1], before)
+            copy = free_name(path.with_name(f"{path.name}.yours"))  # no .sql, which would run
+            write_whole(copy, before)
+            note += (
+                f" It is word for word the answer of `solution()`; the one that was there is in {copy.name}, beside it."
+            )
     write_whole(path, f"{comment} {_HEADER}{exercise.id}: {exercise.title}.\n{source.strip()}\n")
-    return written
+    return note
 
 
 def _is_reference(source: str, *exercise_ids: str) -> bool:

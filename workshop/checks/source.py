@@ -9,6 +9,7 @@ import builtins
 import dis
 import inspect
 import linecache
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -125,11 +126,31 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _cells() -> list[str]:
-    """Return the cells that this kernel ran, in their order, as Python; the last is the one that runs now."""
+    """Return what this kernel ran of its cells, in their order, as Python; the last is the one that runs now."""
     shell = get_ipython()
     if shell is None:
         return []
-    return [_python(cell, shell) for cell in shell.history_manager.input_hist_parsed]
+    history = shell.history_manager
+    return [
+        _before(_python(cell, shell), _failed_at(number, history.exceptions.get(number)))
+        for number, cell in enumerate(history.input_hist_parsed)
+    ]
+
+
+def _failed_at(number: int, error: dict[str, Any] | None) -> int:
+    """Return the line of a cell at which an error ended it, 0 where none did or that is not known."""
+    told = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error["traceback"])) if error else ""
+    found = re.search(rf"^Cell In\[{number}\], line (\d+)", told, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _before(cell: str, line: int) -> str:
+    """Return the statements of a cell above the one in a line: neither that one nor those below it came to an end."""
+    with suppress(SyntaxError):
+        failed = next((each for each in ast.parse(cell).body if line <= (each.end_lineno or 0)), None)
+        if line and failed:
+            return "\n".join(cell.splitlines()[: _first_line(failed) - 1])
+    return cell
 
 
 def _python(cell: str, shell: Any) -> str:
@@ -190,21 +211,26 @@ def _checked_in(cell: str, exercise_id: str) -> str:
 
 
 def _statements(cells: Iterable[str]) -> Iterator[Statement]:
-    """Yield the statements at the top of cells; what is no Python holds none."""
+    """Yield the statements at the top of cells; one that never ran, being no Python, holds none."""
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     for number, cell in enumerate(cells):
         try:
             body = ast.parse(cell).body
-        except SyntaxError:
+            compile(cell, "<cell>", "exec", flags, dont_inherit=True)  # a `return` outside of a function can be parsed
+        except (SyntaxError, ValueError):
             continue
         lines = cell.splitlines()
         for place, node in enumerate(body):
-            first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-            code = compile(ast.Module([node], []), "<statement>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            code = compile(ast.Module([node], []), "<statement>", "exec", flags, dont_inherit=True)
             binds = {
                 each.argval for each in dis.get_instructions(code) if each.opname in ("STORE_NAME", "STORE_GLOBAL")
             }
-            text = "\n".join(lines[first - 1 : node.end_lineno])
+            text = "\n".join(lines[_first_line(node) - 1 : node.end_lineno])
             yield Statement((number, place), text, node, frozenset(binds), frozenset(_used_by(code)))
+
+
+def _first_line(node: ast.stmt) -> int:
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
 
 
 def _used_by(code: CodeType) -> set[str]:
@@ -215,7 +241,10 @@ def _used_by(code: CodeType) -> set[str]:
 
 def _needed(root: set[str], statements: list[Statement], namespace: dict[str, Any]) -> list[Statement]:
     """Return the statements that names need, in the order in which they ran."""
-    made_by = {name: statement for statement in statements for name in statement.binds}  # the last one counts
+    made_by: dict[str, list[Statement]] = {}
+    for statement in statements:
+        for name in statement.binds:
+            made_by.setdefault(name, []).append(statement)
     stars = [each for each in statements if isinstance(each.node, ast.ImportFrom) and each.node.names[0].name == "*"]
     needed: dict[tuple[int, int], Statement] = {}
     seen: set[str] = set()
@@ -223,7 +252,8 @@ def _needed(root: set[str], statements: list[Statement], namespace: dict[str, An
     while waiting:
         name = waiting.pop()
         seen.add(name)
-        if name not in made_by:
+        is_gone = bool(namespace) and name not in namespace and name not in root  # such as a `list` that was deleted
+        if name not in made_by or is_gone:
             if hasattr(builtins, name):
                 continue
             if name in root and not stars:
@@ -235,12 +265,34 @@ def _needed(root: set[str], statements: list[Statement], namespace: dict[str, An
             raise NoSource(
                 f"it uses `{name}`, which only this notebook has: let it come as an argument, as the exercise has it"
             )
-        is_imported = isinstance(made_by[name].node, (ast.Import, ast.ImportFrom))  # as is `dataclass`: it adds nothing
-        for statement in (made_by[name], *(each for each in statements if not is_imported and _adds_to(each, name))):
+        made = _made(name, made_by[name])
+        is_imported = isinstance(made[0].node, (ast.Import, ast.ImportFrom))  # as is `dataclass`: it adds nothing
+        adding = (
+            each for each in statements if not is_imported and each.place > made[-1].place and _adds_to(each, name)
+        )
+        for statement in (*made, *adding):
             if statement.place not in needed:
                 needed[statement.place] = statement
                 waiting |= statement.uses - seen
     return [needed[place] for place in sorted(needed)]
+
+
+def _made(name: str, binding: list[Statement]) -> list[Statement]:
+    """Return the statements that made a name what it is, the last first: up to one that owes nothing to those before.
+
+    `append = hide(append)`, `NUMBER += 1` and an `if` around another definition take up what was there.
+    """
+    made = []
+    for statement in reversed(binding):
+        made.append(statement)
+        match statement.node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.ImportFrom():
+                break
+            case ast.Import(names=modules) if not any("." in each.name for each in modules):
+                break
+            case ast.Assign() | ast.AnnAssign() if name not in statement.uses:
+                break
+    return made
 
 
 def _adds_to(statement: Statement, name: str) -> bool:
@@ -251,7 +303,7 @@ def _adds_to(statement: Statement, name: str) -> bool:
         targets = [part for each in node.targets for part in getattr(each, "elts", [each])]
         touched = [target for target in targets if not isinstance(target, ast.Name)]
     elif isinstance(node, ast.AugAssign):
-        return isinstance(node.target, ast.Name) and node.target.id == name
+        touched = [node.target]
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         touched = [node.value.func] if isinstance(node.value.func, ast.Attribute) else []
     return any(isinstance(whole, ast.Name) and whole.id == name for whole in map(_begins_with, touched))

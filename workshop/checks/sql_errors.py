@@ -43,10 +43,13 @@ _OF_MESSAGE = {
     "is id, that of events (stream_id, version).",
     "is of type (?:jsonb|text) but expression is of type (?:jsonb|text)": _JSON,
     "cannot cast type jsonb to": _JSON,
+    "of type jsonb? but expression is of type bytea": "It was given bytes: `.decode()` makes a text of them.",
     "operator does not exist: .*jsonb": _JSON,
     "operator does not exist: (?:uuid .* text|text .* uuid)$": "One side is a uuid, the other a text. ::uuid makes a uuid of "
     "it: (event ->> 'id')::uuid.",
     r"operator does not exist: \S+ (?:={2,3}|!==) ": "SQL compares with =, <>, <, <=, > and >=.",
+    "could not determine data type of parameter": "A None, or an empty list, has no type of its own, so it has to be said: "
+    "%s::bigint, %s::timestamptz, %s::numeric[].",
     "cannot adapt type 'dict'": "A list of dictionaries is no JSON yet: Jsonb(...) makes a parameter of it.",
 }
 

@@ -29,9 +29,10 @@ from ...bank.given_when_then import Given
 from ..arranged import append, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..guard import quiet
 from ..hunts import Hunt, Slip, checks_of
 from ..looks import looks
-from ..sandbox import Sandbox
+from ..sandbox import Sandbox, interrupted
 from ..scene import Advice, Call, Cases, Scene, Somebody
 from ..stage import Stage
 from ..suspects import Suspect, convicts, in_words, tried
@@ -120,7 +121,18 @@ def is_refused(sandbox: Sandbox, command: Any, state: BankAccount, rule: str) ->
 
 def opening_makes_an_account(sandbox: Sandbox) -> None:
     """Opening leads to AccountOpened"""
-    leads_to(sandbox, OpenAccount(ACCOUNT, CURRENCY), account(status="unknown"), OPENED)
+    command, state = OpenAccount(ACCOUNT, CURRENCY), account(status="unknown")
+    try:
+        leads_to(sandbox, command, state, OPENED)
+    except Exception:
+        swapped: Any = None
+        with suppress(Exception):
+            swapped = sandbox.answer(state, command)
+        assert swapped != [OPENED], (
+            "Your function takes the account first, and then the command. It is called the other way round: "
+            "`def decide(command, account)`."
+        )
+        raise
 
 
 def money_is_moved(sandbox: Sandbox) -> None:
@@ -272,6 +284,10 @@ class BusyBank:
             self._anybody.append(ACCOUNT, self._others.pop(0))
         return self._decide(command, state)
 
+    def is_overtaken(self) -> None:
+        """Have somebody else pay in."""
+        self._anybody.append(ACCOUNT, [deposited("5")])
+
     def events(self) -> list[Any]:
         """Return what was stored since the account held 100."""
         return [recorded.event for recorded in self._anybody.read_stream(ACCOUNT)][2:]
@@ -314,11 +330,18 @@ def it_expects_the_version_it_read(sandbox: Sandbox) -> None:
 
 def it_returns_state_and_version(sandbox: Sandbox) -> None:
     """It returns the state after the command, and its version"""
-    returned = BusyBank(sandbox).handle(withdraw("30"))
+    bank = BusyBank(sandbox)
+    interrupted(bank.store, append=bank.is_overtaken)
+    returned = bank.handle(withdraw("30"))
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"handle should return the state and the version, `return state, version`. It returned {returned!r}."
     )
     state, version = returned
+    assert state != account("75") and version != 4, (
+        f"30 were withdrawn from 100, and right after that somebody else paid in 5. handle returned {returned!r}. You read "
+        "the stream again after the append: by then it may hold somebody else's events. Fold those that decide gave you "
+        "into the state that it saw, and take the version that append returns."
+    )
     assert state != account("100"), (
         "After a withdrawal of 30 from 100, handle returned the account with 100: the state that was loaded. Show it "
         "each new event with decider.evolve."
@@ -523,9 +546,9 @@ DECIDERS: tuple[Decider, ...] = (
     TWO_EVENTS,
     replace(account_decider, decide=nothing),
     replace(account_decider, decide=unheard),
-    replace(account_decider, evolve=out_of_order),
     Decider((), two_events, collect),
 )
+OUT_OF_ORDER = replace(account_decider, evolve=out_of_order)
 
 
 def _handle(
@@ -539,6 +562,15 @@ ONE_ATTEMPT = Call("handle(store, bank, {}, attempts=1)", partial(_handle, attem
 HANDLE_TWICE = Call(
     "handle(store, bank, {}), and the same once more", lambda *given: (_handle(*given), _handle(*given))
 )
+
+
+def _handle_in_vain(handle: Any, stage: Stage, *given: Any) -> Any:
+    """Have all undone: whether the new events are folded before the append or after it, nobody has asked."""
+    with stage.connection.transaction(force_rollback=True):
+        return _handle(handle, stage, *given)
+
+
+HANDLE_IN_VAIN = Call("handle(store, bank, {}), where evolve fails at each withdrawal", _handle_in_vain)
 HAS_100 = put(ACCOUNT, OPENED, deposited("100"), row=True)
 OF_HANDLE = Advice(
     "What is returned is the state that decide saw, with the events of this command alone, and the version of the last of them. "
@@ -567,6 +599,13 @@ HANDLED = (
             *((ACCOUNT, withdraw("30"), decider) for decider in DECIDERS),
             *(("account-9", withdraw("30"), decider) for decider in DECIDERS[:2]),
         ),
+        advice=OF_HANDLE,
+    ),
+    Cases(
+        call=HANDLE_IN_VAIN,
+        story=f"{ACCOUNT} holds 100",
+        before=HAS_100,
+        given=((ACCOUNT, withdraw("30"), OUT_OF_ORDER),),
         advice=OF_HANDLE,
     ),
     Cases(
@@ -772,8 +811,9 @@ def a_right_bank_passes(sandbox: Sandbox) -> None:
 
 def a_failure_gets_out(sandbox: Sandbox) -> None:
     """A scenario that fails is heard"""
-    unheard = Decider(BankAccount(), lambda command, state: [Unheard()], evolve)
-    _, error = tried(sandbox, Suspect(lambda sandbox: Given(unheard)))
+    nobody = Decider(BankAccount(), lambda command, state: [CashierEmployed("cashier-0", "Nobody")], evolve)
+    with quiet(sandbox.answer):
+        _, error = tried(sandbox, Suspect(lambda sandbox: Given(nobody)))
     assert error is not None, (
         "This bank does nothing right, every scenario failed, and your function ended as if all were well. Does it catch "
         "AssertionError? Let it through: it is how a test says that it failed."
@@ -933,7 +973,7 @@ EXERCISES = (
         minutes=4,
         difficulty="medium",
         keeps="test_suspicious_bank.py",
-        checks=checks_of(HUNT),
+        checks=(there_are_scenarios, *checks_of(HUNT)),
         hunt=HUNT,
         hints=(
             "Go through the five rules. For each, write a scenario that a right bank holds, and run it in a cell of its own "
