@@ -241,6 +241,8 @@ ONE_TRANSACTION_FOR_BOTH = (
             AS_OURS, "Then events should hold"),
     Mistake("06.3", "what came since it looked", {"        appended = store.append(": "        before = len(store.read_stream(stream_id))\n        appended = store.append(", "appended.version - len(events) + 1": "before + 1"},
             MEANWHILE, "only appended.version says where these are"),
+    Mistake("06.3", "locks a row that is not there", {"        appended = store.append(": "        store.connection.execute('SELECT FROM streams WHERE id = %s FOR UPDATE', (stream_id,))\n        before = len(store.read_stream(stream_id))\n        appended = store.append(", "appended.version - len(events) + 1": "before + 1"},
+            MEANWHILE, "somebody else deposited 5 in account-3"),
     Mistake("06.3", "an error at the commit is passed by", {TRANSACTION: "    import contextlib\n    with contextlib.suppress(ConnectionError), store.connection.transaction():\n"},
             BROKEN, "It should have let that error through"),
 )  # fmt: skip

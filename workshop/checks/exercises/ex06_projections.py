@@ -665,6 +665,18 @@ BOTH = (
         stranger=Somebody("appends to account-2", append("account-2", opened("account-2")) + _add("account-2", "0", 1)),
         advice=OF_BOTH,
     ),
+    Scene(
+        call=APPEND,
+        story="There is no account-3",
+        given=("account-3", [deposited(10, "account-3")], {}),
+        somebody=(
+            Somebody(
+                "deposited 5 in account-3", append("account-3", deposited(5, "account-3")) + _add("account-3", "5", 1)
+            ),
+        ),
+        breaks=False,
+        advice=OF_BOTH,
+    ),
 )
 
 
