@@ -36,16 +36,17 @@ def predict(prediction_id: str, expected: Any, question: str, *words: str) -> No
     """
     if not isinstance(prediction_id, str) or not re.fullmatch(r"\d\d\.[A-Z]", prediction_id):
         raise WorkshopError(f"There is no prediction {prediction_id!r}.", 'They are called so: "02.A".')
-    choice = f"{', '.join(words[:-1])} or {words[-1]}" if words else "a number"
+    quoted = [f'"{word}"' for word in words]
+    choice = f"{', '.join(quoted[:-1])} or {quoted[-1]}, in quotes," if words else "a number"
     noted = None if expected is ... else _as_text(expected, words)
     if expected is not ... and noted is None:
         raise WorkshopError(
-            f"{prediction_id} asks for {choice}, and you wrote {expected!r}.",
-            "Write that in the place of the ..., and leave the rest of the line as it is.",
+            f"{prediction_id} does not ask for {expected!r}.",
+            f"Write {choice} in its place, and leave the rest of the line as it is.",
         )
     _asked[prediction_id] = _Asked(question, words, noted)
     if noted is None:
-        print(f"Your guess: {choice}, in the place of the ... above, or none.")
+        print(f"Your guess: write {choice} in the place of the ... above. Or leave it.")
     else:
         print(f"You expect: {noted}.")
         _say(recording.predict(PredictOutcome(prediction_id, noted)))

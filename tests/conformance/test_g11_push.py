@@ -59,7 +59,7 @@ def test_while_idle_nothing_is_sent_to_the_server(store, connect):
     assert notes.positions == [1, 2]
 
 
-def test_who_sleeps_until_the_bell_rings_misses_none(store, new_store, follow):
+def test_who_sleeps_until_the_bell_rings_misses_none(store, connect, new_store, follow):
     """One event comes right after a look, one while it sleeps, and then several at once."""
     reader, seen, stop = new_store(), [], threading.Event()
     reader.execute("INSERT INTO subscriptions (name, asleep) VALUES ('mine', true)")
@@ -72,7 +72,7 @@ def test_who_sleeps_until_the_bell_rings_misses_none(store, new_store, follow):
             store.append("account-1", deposits(1))
         return bool(found)
 
-    thread = threading.Thread(target=follow, args=(reader.connection, channel, step, stop.is_set))
+    thread = threading.Thread(target=follow, args=(connect(), channel, step, stop.is_set), daemon=True)
     thread.start()
     try:
         eventually(lambda: seen == [1], within=3)

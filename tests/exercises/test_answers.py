@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,3 +149,21 @@ def test_every_exercise_has_its_classic_mistakes(notebook: str) -> None:
     assert all(count[exercise.id] >= 4 for exercise in NOTEBOOKS[notebook]), count
     names = Counter(map(str, mistakes_of(notebook)))
     assert max(names.values()) == 1, names.most_common(1)
+
+
+SHAPES: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda _: None,
+    "a number": lambda _: 7,
+    "a class": lambda _: int,
+    "a list of it": lambda result: [result],
+    "turned round": lambda result: result[::-1] if isinstance(result, (tuple, list)) else (result, result),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("exercise", [each for each in EXERCISES.values() if not each.is_sql], ids=lambda it: it.id)
+def test_what_returns_something_else_has_raised_nothing(exercise: Exercise, shape: str, postgres: Server) -> None:
+    reference = answers.reference_function(exercise.id)
+    report = run_checks(exercise, lambda *args, **how: SHAPES[shape](reference(*args, **how)), postgres.url)
+    assert "raised" not in "".join(failures(report)).partition(". ")[0]
+    assert "cannot be looked at" not in "".join(failures(report)), "a message of its own is better"

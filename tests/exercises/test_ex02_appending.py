@@ -26,6 +26,11 @@ LOCK = """INSERT INTO streams AS s (id, version) VALUES (append_to_stream.stream
 LOOK_FIRST = (
     """SELECT coalesce((SELECT s.version FROM streams s WHERE s.id = append_to_stream.stream_id), 0) INTO actual;"""
 )
+# A row that is not there yet cannot be locked.
+LOCKS_FIRST = {
+    LOCK: LOOK_FIRST.replace("), 0)", " FOR UPDATE), 0)")
+    + LOCK.replace("\n    RETURNING s.version - added INTO actual", "")
+}
 # In 02.4
 COUNT_KNOWN = """SELECT count(*),
                count(*) FILTER (
@@ -253,6 +258,8 @@ APPEND_A_BATCH = (
             ex.a_batch_is_all_or_nothing, "had no type"),
     Mistake("02.3", "check before the lock is taken", {LOCK: LOOK_FIRST, "    -- 3. Write.": "    " + LOCK},
             ex.a_batch_keeps_its_expectation, "First lock, then look"),
+    Mistake("02.3", "locks a row that is not there", LOCKS_FIRST,
+            MEANWHILE, "FOR UPDATE locks nothing then"),
     Mistake("02.3", "actual is the version after", {"s.version - added INTO": "s.version INTO", "actual + n,": "actual - added + n,"},
             ex.a_batch_keeps_its_expectation, "the row's new version, less the number of events"),
     Mistake("02.3", "nothing is compared", {"IF (expected_version <> -1 AND": "IF (expected_version < -1 AND"},
@@ -297,6 +304,8 @@ THE_ANSWER_THAT_NEVER_CAME = (
             AS_OURS, "append_to_stream('account_1', 1"),
     Mistake("02.4", "looks for the retry before it locks", {COUNT_KNOWN: "", LOCK: COUNT_KNOWN + "\n    " + LOCK},
             MEANWHILE, "somebody else tried just that before"),
+    Mistake("02.4", "locks a row that is not there", LOCKS_FIRST,
+            MEANWHILE, "FOR UPDATE locks nothing then"),
     Mistake("02.4", "what fails is passed by", {"END\n$$": "EXCEPTION WHEN disk_full THEN\n    RETURN NEXT;\nEND\n$$"},
             BROKEN, "Nothing that goes wrong is caught here"),
     Mistake("02.4", "RETURN NEXT is forgotten", {"RETURN NEXT;\n            RETURN;": "RETURN;"},

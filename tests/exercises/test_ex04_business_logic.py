@@ -45,6 +45,8 @@ NEGATIVE = "given(opened, paid_in).when(withdraw(-1)).then_refused()"
 ALL_SCENARIOS = (A_PART, ALL, TOO_MUCH, NOT_LEFT, WHEN_CLOSED, NEVER_OPENED, ZERO, NEGATIVE)
 
 DECIDE = (
+    Mistake("04.1", "says that it is allowed", {"return [AccountOpened(command.account_id, command.currency)]": "return True"},
+            ex.opening_makes_an_account, "decide returned True: "),
     Mistake("04.1", "returns the event alone",
             {"[AccountOpened(command.account_id, command.currency)]": "AccountOpened(command.account_id, command.currency)"},
             ex.opening_makes_an_account, "decide returned an event instead of a list"),

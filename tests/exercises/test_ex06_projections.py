@@ -216,6 +216,9 @@ ONE_TRANSACTION_FOR_BOTH = (
             ex.only_new_events_are_projected, "they begin at"),
     Mistake("06.3", "shows all events to all", {"projection.wanted(recorded)": "recorded"},
             ex.a_projection_sees_what_it_handles, "picks what it handles"),
+    Mistake("06.3", "wanted by the name of a class",
+            {"projection.wanted(recorded)": "[r for r in recorded if r.type in [kind.__name__ for kind in projection.handles]]"},
+            AS_OURS, "`projection.wanted` of what this append has stored"),
     Mistake("06.3", "stops at the first projection", {PROJECT: PROJECT + "\n                    break"},
             ex.a_projection_sees_what_it_handles, "One of them saw nothing"),
     Mistake("06.3", "calls a projection for nothing", {"if wanted:": "if True:"},
@@ -238,6 +241,8 @@ ONE_TRANSACTION_FOR_BOTH = (
             AS_OURS, "Then events should hold"),
     Mistake("06.3", "what came since it looked", {"        appended = store.append(": "        before = len(store.read_stream(stream_id))\n        appended = store.append(", "appended.version - len(events) + 1": "before + 1"},
             MEANWHILE, "only appended.version says where these are"),
+    Mistake("06.3", "locks a row that is not there", {"        appended = store.append(": "        store.connection.execute('SELECT FROM streams WHERE id = %s FOR UPDATE', (stream_id,))\n        before = len(store.read_stream(stream_id))\n        appended = store.append(", "appended.version - len(events) + 1": "before + 1"},
+            MEANWHILE, "somebody else deposited 5 in account-3"),
     Mistake("06.3", "an error at the commit is passed by", {TRANSACTION: "    import contextlib\n    with contextlib.suppress(ConnectionError), store.connection.transaction():\n"},
             BROKEN, "It should have let that error through"),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from workshop.checks.exercises import ex08_subscriptions as ex
 
 from ..postgres import Server
 from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake, defined_in, failures
+from .test_ex02_appending import LOCKS_FIRST as LOCKS_A_ROW_FIRST
 
 # In 08.2
 THE_SEQUENCE = "    SELECT last_value - (NOT is_called)::int INTO drawn FROM events_position_seq;\n"
@@ -40,6 +41,11 @@ LOCKS_FIRST = (
     settled := least(settled, drawn);
 """
 )
+IN_ONE_STATEMENT = f"""    SELECT s.last_value - (NOT s.is_called)::int,
+           least((SELECT min((classid::bigint & 65535) << 32 | objid::bigint) FROM pg_locks{WHERE.rpartition(";")[0]}),
+                 s.last_value - (NOT s.is_called)::int)
+    INTO drawn, settled FROM events_position_seq s;
+"""
 # In 08.3
 TRANSACTION = "    with log.connection.transaction():\n"
 HANDLE = "        if events:\n            handler(log.connection, events)\n"
@@ -149,6 +155,8 @@ HOW_FAR_THE_LOG_IS_SETTLED = (
             AS_OURS, "In a REPEATABLE READ transaction it refuses"),
     Mistake("08.2", "the locks first", LOCKS_FIRST,
             ex.the_sequence_first, "First see which positions there are"),
+    Mistake("08.2", "one statement, which happens to look at the sequence first", FRAME % IN_ONE_STATEMENT,
+            ex.the_sequence_first, "Make two of it"),
 )  # fmt: skip
 
 HANDLE_AND_MOVE_THE_CHECKPOINT = (
@@ -197,6 +205,8 @@ HANDLE_AND_MOVE_THE_CHECKPOINT = (
             ex.an_append_meanwhile_is_not_skipped, "Ask for the settled position first"),
     Mistake("08.3", "swallows the error", {HANDLE: "        try:\n            if events: handler(log.connection, events)\n        except Exception:\n            pass\n"},
             ex.a_handler_that_raises_changes_nothing, "let the error go"),
+    Mistake("08.3", "wraps the error", {HANDLE: "        try:\n            if events: handler(log.connection, events)\n        except Exception as error:\n            raise RuntimeError('failed') from error\n"},
+            ex.a_handler_that_raises_changes_nothing, "the caller got another one, RuntimeError: failed"),
     Mistake("08.3", "the checkpoint first, in a transaction of its own", HANDLE_NEXT.format(first=UPDATE, second=CALL),
             ex.a_handler_that_raises_changes_nothing, "will never be handled"),
     Mistake("08.3", "no transaction", {TRANSACTION: "    if True:\n"},
@@ -227,7 +237,7 @@ SLEEP_UNTIL_THE_BELL_RINGS = (
     Mistake("08.4", "waits first", {LOOK: "", WAIT: WAIT + "\n" + LOOK},
             ex.it_looks_at_once, "right at the beginning"),
     Mistake("08.4", "the name is not quoted", {LISTEN: '    connection.execute(f"LISTEN {channel}")\n'},
-            ex.it_looks_at_once, "syntax error"),
+            ex.it_looks_at_once, "sql.Identifier(name)"),
     Mistake("08.4", "never ends", {"while not stopped()": "while True"},
             ex.it_ends_when_told, "follow has not ended"),
     Mistake("08.4", "one step a ring", {LOOK: "        step()\n"},
@@ -293,6 +303,8 @@ YOUR_OWN_APPEND = (
             "ON CONFLICT (id) DO NOTHING;\n    actual := (SELECT coalesce(max(e.version), 0) FROM events e WHERE e.stream_id = append_to_stream.stream_id);\n"
             "    UPDATE streams s SET version = actual + added WHERE s.id = append_to_stream.stream_id;"},
             MEANWHILE, "somebody else appended an event to account-1"),
+    Mistake("08.5", "locks a row that is not there", LOCKS_A_ROW_FIRST,
+            MEANWHILE, "FOR UPDATE locks nothing then"),
     Mistake("08.5", "what fails is passed by", {BELL + "END": BELL + "EXCEPTION WHEN disk_full THEN\n    RETURN;\nEND"},
             BROKEN, "It should have let that error through"),
 )  # fmt: skip
@@ -323,6 +335,23 @@ MISTAKES = (
     + YOUR_OWN_APPEND
     + HUNT
 )
+
+
+def test_a_step_may_come_while_notifications_are_taken(postgres: Server) -> None:
+    answer = defined_in("""
+from psycopg import sql
+
+def follow(connection, channel, step, stopped):
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+    while step():
+        pass
+    while not stopped():
+        for _ in connection.notifies(timeout=0.05, stop_after=1):
+            while step():
+                pass
+""")
+    report = run_checks(EXERCISES["08.4"], answer, postgres.url)
+    assert report.passed, failures(report)
 
 
 def test_notifications_can_be_taken_as_they_come(postgres: Server) -> None:

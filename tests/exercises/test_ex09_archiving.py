@@ -9,7 +9,7 @@ from workshop.checks.course import EXERCISES
 from workshop.checks.exercises import ex09_archiving as ex
 
 from ..postgres import Server
-from .mistakes import AS_OURS, BROKEN, MEANWHILE, Mistake, defined_in, failures
+from .mistakes import AS_OURS, BROKEN, IT_RUNS, MEANWHILE, Mistake, defined_in, failures
 
 # In 09.1
 LOCK = " FOR UPDATE"
@@ -86,6 +86,12 @@ ARCHIVE_STREAM = (
             ex.an_expected_version_is_compared, "did not see all of it"),
     Mistake("09.1", "only newer versions are wrong", {"stream.version <> expected_version": "stream.version < expected_version"},
             ex.an_expected_version_is_compared, "version 2 was expected"),
+    Mistake("09.1", "-1, as to an append", {"stream.version <> expected_version": "(expected_version <> -1 AND stream.version <> expected_version)"},
+            ex.an_expected_version_is_compared, "What -1 says to an append"),
+    Mistake("09.1", "an IF without its end", {"coalesce(stream.version, 0);\n    END IF;": "coalesce(stream.version, 0);\n"},
+            IT_RUNS, "2 IF are opened, and 1 closed"),
+    Mistake("09.1", "a query behind :=", {"SELECT * INTO stream FROM": "stream := SELECT * FROM"},
+            IT_RUNS, "SELECT ... INTO variable"),
     Mistake("09.1", "no code", {"ERRCODE = 'ES001', ": ""},
             ex.an_expected_version_is_compared, "as an append does"),
     Mistake("09.1", "a detail in words", {"DETAIL = coalesce(stream.version, 0)": "DETAIL = 'It is at ' || coalesce(stream.version, 0)"},
@@ -115,11 +121,11 @@ ARCHIVE_STREAM = (
     Mistake("09.1", "a limit", {COPY: COPY.replace(";", " LIMIT 10;"), DELETE: DELETE.replace(";", " AND e.version <= 10;")},
             AS_OURS, "It should have returned [12]. It returned [10]"),
     Mistake("09.1", "the start of the transaction", {"archived_at = clock_timestamp()": "archived_at = now()"},
-            MEANWHILE, "now() is the start of the transaction, before the wait"),
+            ex.an_append_under_way_is_waited_for, "before the wait: clock_timestamp()"),
     Mistake("09.1", "a lock that others share", {LOCK: " FOR SHARE"},
-            MEANWHILE, "They wait for each other: a deadlock"),
+            MEANWHILE, "one that is shared, FOR SHARE"),
     Mistake("09.1", "the start of the statement", {"archived_at = clock_timestamp()": "archived_at = statement_timestamp()"},
-            MEANWHILE, "the moment of the move"),
+            ex.an_append_under_way_is_waited_for, "before the wait: clock_timestamp()"),
     Mistake("09.1", "the snapshots of names that look alike", {"DELETE FROM snapshots s WHERE s.stream_id = ": "DELETE FROM snapshots s WHERE s.stream_id LIKE "},
             AS_OURS, "Every statement needs its WHERE"),
     Mistake("09.1", "what fails is passed by", {"    RETURN moved;\nEND": "    RETURN moved;\nEXCEPTION WHEN disk_full THEN\n    RETURN 0;\nEND"},
@@ -209,7 +215,7 @@ CLOSE_BOOKS = (
     Mistake("09.2", "looks whether the new book is there", {OPEN: "        if store.stream_info(new_book):\n            store.append(new_book, [opening], expected_version=NO_STREAM)\n        store.append(new_book, [opening])\n"},
             MEANWHILE, "NO_STREAM"),
     Mistake("09.2", "the archive after the transaction", {ARCHIVE: ARCHIVE[4:]},
-            AS_OURS, "others saw a part of it"),
+            AS_OURS, "events held (stream_id account-1:2025, version 3, type BooksClosed); ("),
 )  # fmt: skip
 
 LOCK_OF_APPEND = "    RETURNING s.version - added, s.archived_at INTO actual, archived;\n"
@@ -243,6 +249,14 @@ YOUR_OWN_APPEND = (
             ex.another_event_under_its_id_is_refused, "CashWithdrawn of 100 came under its id"),
     Mistake("09.3", "the data is compared as text", {"(e.type, e.data) = (event ->> 'type', event -> 'data')": "(e.type, e.data::text) = (event ->> 'type', event ->> 'data')"},
             AS_OURS, "append_to_stream('account-1', 0"),
+    Mistake("09.3", "text is compared with JSON", {"event ->> 'type', event -> 'data')\n": "event ->> 'type', event ->> 'data')\n"},
+            ex.another_event_under_its_id_is_refused, "`->>` takes it as a text"),
+    Mistake("09.3", "the metadata are compared", {"(e.type, e.data) = (event ->> 'type', event -> 'data')":
+            "(e.type, e.data, e.metadata) = (event ->> 'type', event -> 'data', append_to_stream.metadata)"},
+            AS_OURS, "whatever metadata come with it"),
+    Mistake("09.3", "locks a row that is not there", {LOCK_OF_APPEND: "    RETURNING s.version - added INTO actual;\n", LOOK: "",
+            "    -- 1. Lock.": "    " + TO_ARRAY.replace(";", " FOR UPDATE;") + LOOK + "    -- 1. Lock."},
+            MEANWHILE, "somebody else made account-3 and archived it"),
     Mistake("09.3", "no bell any more", {BELL: ""},
             "As in 08.5: A reader that is asleep is woken", "nobody rang"),
     Mistake("09.3", "another category", {"IF archived IS NOT NULL": "IF archived IS NOT NULL AND append_to_stream.stream_id = 'account-1' OR append_to_stream.stream_id = 'a'"},

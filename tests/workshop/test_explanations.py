@@ -1,11 +1,14 @@
 """What is said about an answer that does not run: PostgreSQL's or Python's own words, and the line they are about."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from workshop.checks import sandbox
+from workshop.checks.checking import run_checks
+from workshop.checks.course import EXERCISES
 
 from ..exercises.mistakes import IT_RUNS
 from ..postgres import Server
@@ -130,6 +133,15 @@ def test_a_python_function_that_raises_is_quoted(postgres: Server) -> None:
         "Your function raised KeyError: 'x'",
         "line 3 of the cell: return prices['x']",
     ]
+
+
+def test_what_cannot_be_looked_at_was_not_raised_by_the_function(postgres: Server) -> None:
+    looking = replace(EXERCISES["00.1"], checks=(lambda sandbox: sandbox.answer([]).amount,))
+    report = run_checks(looking, defined_in("def balance(history):\n    return 7\n"), postgres.url)
+    assert failed(report).message == (
+        "What your function returned cannot be looked at (AttributeError: 'int' object has no attribute 'amount'). "
+        "Is it what is asked for?"
+    )
 
 
 def test_the_line_is_the_one_of_the_function_not_of_what_it_calls(postgres: Server) -> None:

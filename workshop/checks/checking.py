@@ -14,7 +14,7 @@ from ..errors import WorkshopError
 from .answers import name_of_answer, reference_function
 from .course import EXERCISES
 from .exercise import Check, Exercise, is_on_stage, label_of
-from .guard import Endless, line_of, plain
+from .guard import Endless, came_of_the_call, line_of, plain
 from .report import CAN_BE_CHECKED, SQL_RUNS, Report, Result
 from .sandbox import AnswerDoesNotRun, Sandbox, is_servers_fault
 from .source import NoSource, is_same_code, load, source_of
@@ -206,12 +206,15 @@ def _explained(error: BaseException, answer: Any) -> str:
         said = f"Your function {error}. Does a loop never end?"
     elif isinstance(error, SystemExit):
         said = "Your function ended the program (exit). It should return, or raise an error that its caller can catch."
-    elif isinstance(answer, str):  # a check of ours did not find what it looks at: what that is, the answer has to say
-        said = (
-            f"What your SQL made cannot be looked at ({type(error).__name__}: {error}). Are all rows and columns there?"
-        )
-    else:
+    elif came_of_the_call(error):
         said = f"Your function raised {type(error).__name__}: {error}"
+    else:  # a check of ours did not find what it looks at
+        made, what = (
+            ("What your SQL made", "Are all rows and columns there?")
+            if isinstance(answer, str)
+            else ("What your function returned", "Is it what is asked for?")
+        )
+        said = f"{made} cannot be looked at ({type(error).__name__}: {error}). {what}"
     return "\n".join([said, *line_of(error, answer)])
 
 

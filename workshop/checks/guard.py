@@ -121,6 +121,11 @@ def line_of(error: BaseException, answer: Any) -> list[str]:
     return []
 
 
+def came_of_the_call(error: BaseException) -> bool:
+    """Whether an error was raised while an answer was called, and not by what looks at its result."""
+    return any(frame.f_code is Guard.__call__.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
 def is_own(error: BaseException, answer: Any) -> bool:
     """Whether an error was raised by the learner's own lines, and by no function that they call."""
     return traceback.extract_tb(error.__traceback__)[-1].filename == _file_of(answer)

@@ -123,7 +123,7 @@ def _looked_at(stage: Stage, side: Side, scene: Scene, mode: Mode) -> tuple[Seen
     for number, rows in who.looks:
         if rows not in (who.looks[0][1], after):
             table = next(name for name in rows if rows[name] != who.looks[0][1][name])
-            there = _rows([row for row in rows[table] if row not in who.looks[0][1][table]])
+            there = _rows([_known_by(row) for row in rows[table] if row not in who.looks[0][1][table]])
             place = _place(seen.places, number)
             return seen, f" {place}, others saw a part of it: {table} held {there}, and more was to come."
     return seen, ""
@@ -296,6 +296,12 @@ def _what_differs(wanted: str, found: str) -> tuple[str, str]:
     pairs = list(zip(wanted.split(", "), found.split(", "), strict=False))
     kept = [pair for number, pair in enumerate(pairs) if number < 2 or pair[0] != pair[1]]
     return ", ".join(pair[0] for pair in kept), ", ".join(pair[1] for pair in kept)
+
+
+def _known_by(row: str) -> str:
+    """Return the columns that a row is known by: the first two, and its type where it is an event."""
+    pairs = row.split(", ")
+    return ", ".join(pairs[:2] + [pair for pair in pairs[2:] if pair.startswith("type ")][:1])
 
 
 def _rows(rows: Sequence[str]) -> str:

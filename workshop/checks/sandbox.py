@@ -41,6 +41,12 @@ def is_servers_fault(error: BaseException) -> bool:
     return sqlstate[:2] in ("53", "58", "XX") or sqlstate == psycopg.errors.ReadOnlySqlTransaction.sqlstate
 
 
+def _is_slip(error: psycopg.Error) -> bool:
+    """Whether a function of the learner's cannot be run as it is written: that is no refusal."""
+    kinds = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable)
+    return isinstance(error, kinds) and "PL/pgSQL function" in (error.diag.context or "")
+
+
 class Broken(Exception):
     """What a projection, a handler or a store raises where a check has it break down."""
 
@@ -67,6 +73,14 @@ def expect(error: type[Exception], otherwise: str, *, instead: dict[type[Excepti
             yield
         except error:
             return
+        except Exception as other:
+            inner = other.__context__
+            if not isinstance(inner, error):
+                raise
+            raise AssertionError(
+                f"An error was raised, {type(inner).__name__}: {inner}, and the caller got another one, "
+                f"{type(other).__name__}: {other}. A caller waits for the very error: let it through as it is."
+            ) from None
     raise AssertionError(otherwise)
 
 
@@ -298,7 +312,7 @@ class Sandbox:
         except psycopg.errors.QueryCanceled:
             raise  # not refused, but stuck
         except psycopg.Error as error:
-            if is_servers_fault(error):
+            if is_servers_fault(error) or _is_slip(error):
                 raise
             return error
         return None

@@ -17,6 +17,10 @@ _JSON = (
     "`->` takes a part of a JSON object as JSON, `->>` takes it as a text: event -> 'data', event ->> 'type'. Of a text, and "
     "not of JSON, ::uuid makes a uuid: (event ->> 'id')::uuid."
 )
+_OF_A_NAME = (
+    "Is there a word too few or too many? Or the name of a table or a channel, in a variable? That is an identifier: "
+    'sql.SQL("... {}").format(sql.Identifier(name)) writes it as SQL needs it. A value stands as %s.'
+)
 # By what PostgreSQL says. {0} is the first group.
 _OF_MESSAGE = {
     r'syntax error at or near "[<>]=?"': "A comparison has two sides, and comparisons are not chained: x BETWEEN 1 AND "
@@ -70,10 +74,24 @@ def advice_on(error: psycopg.Error, text: str) -> list[str]:
     function = re.match(r"function (\w+)\(\) does not exist", said)
     if function and re.search(rf"CREATE[\w\s]+FUNCTION\s+{function[1]}\b", text, re.IGNORECASE):
         return ["Statements run from the top down: make the function first, then what calls it."]
+    if "syntax error" in said and (advice := _of_syntax(text)):
+        return [advice]
     found = [advice for kind, advice in _OF_KIND.items() if isinstance(error, kind)]
     matching = ((re.search(pattern, said), advice) for pattern, advice in _OF_MESSAGE.items())
     found += [advice.format(*match.groups()) for match, advice in matching if match]
     return found[:1]
+
+
+def _of_syntax(text: str) -> str:
+    """Return what is wrong where PostgreSQL says no more than "syntax error", "" where the text does not show it."""
+    if not text:  # it stood in Python
+        return _OF_A_NAME
+    code = re.sub(r"--[^\n]*", "", text)
+    if re.search(r":=\s*SELECT\b", code, re.IGNORECASE):
+        return "Behind := a query stands in brackets. Or the query says where to: SELECT ... INTO variable FROM ..."
+    closed = len(re.findall(r"\bEND\s+IF\b", code, re.IGNORECASE))
+    opened = len(re.findall(r"\bIF\b(?!\s+(NOT\s+)?EXISTS\s+[\"\w])", code, re.IGNORECASE)) - closed
+    return f"{opened} IF are opened, and {closed} closed: each IF ... THEN needs its END IF;" if opened > closed else ""
 
 
 def _ambiguous(diag: Any, text: str) -> str:

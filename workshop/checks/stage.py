@@ -428,7 +428,8 @@ class Stage:
                 outcome = str(came) if isinstance(came, Did) else f"returned {words.words(came)}"
             except Endless as endless:
                 assert side == "answer", "the reference did not end"
-                error, outcome = endless, "did not end"
+                many = len(play.places) > MOST_PLACES
+                error, outcome = endless, f"went on after {MOST_PLACES} statements and calls" if many else "did not end"
             except (Exception, SystemExit) as raised:
                 error, outcome = raised, f"raised {words.error_in_words(raised)}"
         if play.fault:

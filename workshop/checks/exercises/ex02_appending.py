@@ -860,6 +860,10 @@ OF_BATCHES = Advice(
     "event -> 'data', as it is; then the metadata, and the one stamp.",
     "Nothing that goes wrong is caught here: an error undoes all that the function did.",
 )
+OF_NEW_STREAMS = Advice(
+    "Look at the stream's row when it is yours: the INSERT that makes it or waits for it hands on what is in it, by RETURNING. A "
+    "SELECT before it finds no row where there is none yet, and FOR UPDATE locks nothing then."
+)
 BATCHES = (
     Cases(
         call=APPEND_TO_STREAM,
@@ -881,17 +885,17 @@ BATCHES = (
     *(
         Scene(
             call=APPEND_TO_STREAM,
-            story="account-1 is at version 2",
+            story="account-1 is at version 2, and there is no account-3",
             before=_STREAMS,
             given=given,
             somebody=(Somebody(f"appended an event to {other}", append(other, "CashWithdrawn")),),
             stranger=Somebody("appends to account-2", append("account-2", "X")),
             breaks=other == "account-1",
-            advice=OF_BATCHES,
+            advice=OF_NEW_STREAMS if other == "account-3" else OF_BATCHES,
         )
         for other, given in zip(
-            ("account-1", "account-2"),
-            _appends(("account-1", 2, THREE), ("account-1", None, THREE)),
+            ("account-1", "account-2", "account-3"),
+            _appends(("account-1", 2, THREE), ("account-1", None, THREE), ("account-3", None, THREE)),
             strict=True,
         )
     ),
@@ -988,7 +992,7 @@ def _known(*versions: int, stream_id: str = "account-1", upper: bool = False, **
     return found
 
 
-_FIRST_TRY = Somebody("tried just that before, and got through late", append("account-1", *_known(0), expected=5))
+_FIRST_TRY = Somebody("tried just that before, and got through late", append("account-3", *_known(0), expected=0))
 _REPEATED = "".join(
     put(
         stream_id,
@@ -1038,16 +1042,17 @@ RETRIES = (
     *(
         Scene(
             call=APPEND_TO_STREAM,
-            story="account-1 holds the versions 1 to 5",
+            story="account-1 holds the versions 1 to 5, and there is no account-3",
             before=_REPEATED,
             given=arguments,
             somebody=(somebody,),
             stranger=Somebody("appends to account-2", append("account-2", "X")),
-            advice=OF_RETRIES,
+            advice=advice,
         )
-        for somebody, arguments in zip(
+        for somebody, arguments, advice in zip(
             (Somebody("appended an event to account-1", append("account-1", "CashWithdrawn")), _FIRST_TRY),
-            _appends(("account-1", 1, _known(2, 3)), ("account-1", 5, _known(0))),
+            _appends(("account-1", 1, _known(2, 3)), ("account-3", 0, _known(0))),
+            (OF_RETRIES, OF_NEW_STREAMS),
             strict=True,
         )
     ),

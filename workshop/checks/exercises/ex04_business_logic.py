@@ -1,6 +1,6 @@
 """The exercises of notebook 04: the rules of the bank, a command from beginning to end, and tests that read like rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, is_dataclass, replace
 from decimal import Decimal
@@ -78,6 +78,9 @@ def decided(sandbox: Sandbox, command: Any, state: BankAccount) -> list[Any]:
     assert not isgenerator(events), (
         f"decide is a generator: {case}. It is used up by whoever looks at its events first, and no rule is looked at before "
         "that. Return a list, with `return` and not `yield`."
+    )
+    assert isinstance(events, Iterable) and not isinstance(events, str), (
+        f"decide returned {events!r}: {case}. Return what happens, as a list of events; an empty one where nothing does."
     )
     return list(events)
 

@@ -38,7 +38,17 @@ def account_at(sandbox: Sandbox, store: EventStore, **limits: Any) -> tuple[Bank
     assert isinstance(returned, tuple) and len(returned) == 2, (
         f"aggregate_stream should return the state and the version: `return state, version`. It returned {returned!r}."
     )
+    state, version = returned
+    assert isinstance(state, BankAccount), (
+        f"{asked(limits)}the state should be a BankAccount, as `initial` is, and come first. You returned {state!r} and "
+        f"{version!r}{': swapped?' if isinstance(version, BankAccount) else '.'}"
+    )
     return returned
+
+
+def asked(limits: dict[str, Any]) -> str:
+    """Say which limits were given, to begin a sentence with."""
+    return f"Asked with {', '.join(f'{name}={value!r}' for name, value in limits.items())}, " if limits else ""
 
 
 def money(amount: Any) -> str:
@@ -66,6 +76,10 @@ def without_limits_it_is_the_state_now(sandbox: Sandbox) -> None:
     assert version or account != BankAccount(), (
         "Without limits no event was read, and there are four. Where `until` is left out there is no limit: its default is "
         "None. A default such as now() is worked out once, when the function is defined."
+    )
+    assert account != BankAccount(), (
+        f"Four events were read, up to version {version!r}, and the state came back as it went in. Does evolve get the event "
+        "itself, `recorded.event`, and is what it returns kept?"
     )
     assert account.balance == Decimal("120.00"), (
         f"All four events leave a balance of 120.00. Yours is {money(account.balance)}: is every event folded, once?"
@@ -152,7 +166,8 @@ def before_the_beginning(sandbox: Sandbox) -> None:
                 "Begin with `state, version = initial, 0`, before the loop."
             ) from None
         assert (account, version) == (BankAccount(), 0), (
-            f"Before the first event the state is `initial`, and the version 0. You returned {account!r} and {version!r}."
+            f"{asked(limits)}before the first event, the state is `initial`, and the version 0. You returned {account!r} and "
+            f"{version!r}.{' In an `if`, or before an `or`, 0 counts as false: ask `is not None`.' * ('to_version' in limits)}"
         )
 
 
@@ -168,8 +183,9 @@ def both_limits_hold(sandbox: Sandbox) -> None:
 
 
 LIMITED = Advice(
-    f"{FOLD_OF.outcome} `to_version` and `until` are the last version, and the last moment, to take in; where one is None, it "
-    "limits nothing, and an event ahead of the clock is read, too.",
+    "Where `until` or `to_version` is None, it limits nothing: an event ahead of the clock is read, too. Else they are the last "
+    "moment, and the last version, to take in; versions need not begin at 1, so they are no places in a list. "
+    + FOLD_OF.outcome
 )
 _NOON = moment(3)
 _AT = (
@@ -183,7 +199,8 @@ _AT = (
 STATES = (
     Cases(
         call=FOLD,
-        story="account-1 holds the versions 1 to 12, one a day at noon from 1 March 2025 on; Account-1 holds three of one moment",
+        story="account-1 holds the versions 1 to 12, one a day at noon from 1 March 2025 on; account-10 9 and 10; Account-1 three of "
+        "one moment; a one event, 2147483648, of the year 2999",
         before=STREAMS,
         given=(
             *(
@@ -244,6 +261,8 @@ def frame(sandbox: Sandbox, store: EventStore, stream_id: str = "account-1") -> 
         f"balance_history should return a data frame; it returned {type(returned).__name__}."
     )
     columns = ["version", "recorded_at", "type", "balance"]
+    index = [name for name in returned.index.names if name in columns and name not in returned.columns]
+    assert not index, f"{index[0]} is the index of your data frame, and no column: .reset_index() makes it one."
     assert list(returned.columns) == columns, f"The columns should be {columns}. They are {list(returned.columns)}."
     return returned
 
@@ -283,11 +302,11 @@ def each_balance_is_the_one_after_its_event(sandbox: Sandbox) -> None:
 def money_stays_decimal(sandbox: Sandbox) -> None:
     """Money stays a Decimal"""
     store, _ = history(sandbox)
-    kinds = {type(balance).__name__ for balance in frame(sandbox, store)["balance"]}
-    assert "Decimal" in kinds, (
-        f"The balances are of type {', '.join(sorted(kinds))}. Put the Decimal of the state into the data frame as it "
-        "is; a float would lose cents sooner or later."
-    )
+    for row, balance in enumerate(frame(sandbox, store)["balance"], start=1):
+        assert balance is None or isinstance(balance, Decimal), (
+            f"The balance in row {row} is {balance!r}, of type {type(balance).__name__}. Put the Decimal of the state into the "
+            "data frame as it is (a float would lose cents sooner or later), and begin with one: Decimal(0), not 0."
+        )
 
 
 def versions_types_and_moments_are_the_events_own(sandbox: Sandbox) -> None:
@@ -326,7 +345,7 @@ def _history(balance_history: Any, stage: Stage, stream_id: str) -> Any:
 
 
 OF_FRAME = Advice(
-    "One row for each event of this stream, in order, from one read_stream: its own version (`recorded.version`: no count, for the "
+    "Read the stream once: two readings get two answers. One row for each event of it, in order: its own version (`recorded.version`: no count, for the "
     "beginning may lie in an archive), its own moment, with its zone, its type, and the balance after it, a Decimal.",
 )
 FRAMES = (

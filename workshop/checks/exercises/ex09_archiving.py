@@ -19,7 +19,7 @@ from ..given import whole_schema
 from ..looks import looks
 from ..sandbox import Sandbox, expect, interrupted, own_sandbox
 from ..scene import Advice, Call, Cases, Scene, Somebody, SqlCall
-from .ex02_appending import APPEND_TO_STREAM, BATCHES, IDS
+from .ex02_appending import APPEND_TO_STREAM, BATCHES, IDS, OF_NEW_STREAMS
 from .ex06_projections import REBUILD, RIGHT, Spy, a_bank_with_history, balances, show_all
 from .ex08_subscriptions import WITHOUT_APPEND
 
@@ -159,11 +159,12 @@ def twice_moves_nothing_more(sandbox: Sandbox) -> None:
 def an_expected_version_is_compared(sandbox: Sandbox) -> None:
     """An expected version is compared"""
     two_accounts(sandbox)
-    for wrong in (2, 4):
+    for wrong in (2, 4, -1):
         error = sandbox.refused(archive(expected=wrong))
-        assert error is not None, (
-            f"account-1 was at version 3, version {wrong} was expected, and it was archived. Whoever decided that the "
-            "stream has ended did not see all of it."
+        assert error is not None, f"account-1 was at version 3, version {wrong} was expected, and it was archived. " + (
+            "Whoever decided that the stream has ended did not see all of it."
+            if wrong > 0
+            else "What -1 says to an append, that the stream is there, holds for every archiving: here it is a wrong version."
         )
         assert error.sqlstate == WRONG_EXPECTED_VERSION, (
             f"account-1 was at version 3 and {wrong} was expected: the function raised {error.sqlstate} "
@@ -226,15 +227,23 @@ def its_snapshots_are_gone(sandbox: Sandbox) -> None:
 def an_append_under_way_is_waited_for(sandbox: Sandbox) -> None:
     """An append that is under way is waited for"""
     two_accounts(sandbox)
-    outcome = sandbox.while_open(append("account-1", "DepositRecorded"), archive())
+    deposit = append("account-1", "DepositRecorded")
+    outcome = sandbox.while_open(deposit, archive(), then=deposit)
     found = versions(sandbox, "archived_events"), versions(sandbox, "events")
-    assert found == ([1, 2, 3, 4], []), (
-        "Version 4 was being appended when account-1 was archived. Now archived_events holds the versions "
+    assert found == ([1, 2, 3, 4, 5], []), (
+        "The versions 4 and 5 were being appended when account-1 was archived. Now archived_events holds the versions "
         f"{found[0]}, and events {found[1]}{_said(outcome)}. The stream is split: first lock, then look. The first "
         "statement takes the stream's row, SELECT ... FOR UPDATE, and waits there for the append; what comes after it "
-        "sees version 4."
+        "sees them both."
     )
-    assert outcome == [(4,)], f"Four events were moved, and the function returned {outcome[0][0]!r}."
+    assert outcome == [(5,)], f"Five events were moved, and the function returned {outcome[0][0]!r}."
+    assert sandbox.value(
+        "SELECT archived_at >= (SELECT max(recorded_at) FROM archived_events) FROM streams WHERE id = 'account-1'"
+    ), (
+        "account-1 was archived when an append had committed that it waited for. Its row in streams says an archived_at before "
+        "that append. now() is the start of the transaction, statement_timestamp() that of the statement, before the wait: "
+        "clock_timestamp()."
+    )
 
 
 @own_sandbox
@@ -272,7 +281,8 @@ OF_ARCHIVE = Advice(
     "left the table events.",
     "Every statement needs its WHERE, and they are about the same events: those that were there when the row was locked. "
     "archived_at is the moment of the move, clock_timestamp(): now() is the start of the transaction, before the wait.",
-    "Only writers of this one stream wait: FOR UPDATE locks its row, and no table.",
+    "Only who writes to this one stream waits, and for one at a time: FOR UPDATE locks its row. A lock of the table stops all "
+    "others, and one that is shared, FOR SHARE, two can have who then wait for each other.",
 )
 ARCHIVES = (
     Cases(
@@ -656,6 +666,10 @@ def an_archive_under_way_is_waited_for(sandbox: Sandbox) -> None:
     )
 
 
+OF_RETRIES = Advice(
+    "It is a retry where id, type and data are those of the event that is there, as JSON compares them, whatever metadata come "
+    "with it; else it is unique_violation."
+)
 REFUSES = (
     *BATCHES[:2],
     Cases(
@@ -689,10 +703,31 @@ REFUSES = (
                 None,
             )
         ),
-        advice=Advice(
-            "It is a retry where id, type and data are those of the event that is there, as JSON compares them; else it is "
-            "unique_violation."
+        advice=OF_RETRIES,
+    ),
+    Cases(
+        call=APPEND_TO_STREAM,
+        story="account-1 holds an event whose metadata are {}, and it comes back",
+        before=append("account-1", {"type": "X", "data": {}}, ids=(IDS[0],)),
+        given=tuple(
+            (f"""'account-1', 0, '[{{"type": "X", "data": {{}}, "id": "{IDS[0]}"}}]', '{metadata}'""",)
+            for metadata in ("{}", '{"user": "alice"}')
         ),
+        advice=OF_RETRIES,
+    ),
+    Scene(
+        call=APPEND_TO_STREAM,
+        story="There is no account-3",
+        given=("""'account-3', NULL, '[{"type": "X", "data": {}}]'""",),
+        somebody=(
+            Somebody("made account-3", append("account-3", "AccountOpened")),
+            Somebody(
+                "made account-3 and archived it",
+                append("account-3", "AccountOpened") + TO_ARCHIVE.replace("account-1", "account-3"),
+            ),
+        ),
+        breaks=False,
+        advice=OF_NEW_STREAMS,
     ),
 )
 
