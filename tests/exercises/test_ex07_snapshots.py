@@ -38,6 +38,8 @@ A_SNAPSHOT_AND_ITS_TAIL = (
             ex.without_a_snapshot_all_is_folded, "has no attribute 'data'\nline 19 of the cell: state = evolve(state, recorded.data)"),
     Mistake("07.1", "a version that is a text", {"version + 1": "str(version) + 1"},
             ex.without_a_snapshot_all_is_folded, "can only concatenate str"),
+    Mistake("07.1", "a pattern for an id", {"stream_id = %(stream_id)s": "stream_id LIKE %(stream_id)s"},
+            AS_OURS, "aggregate_from_snapshot(store, 'account_1'"),
     Mistake("07.1", "the version is counted", {"version = recorded.version": "version += 1"},
             AS_OURS, "account-1 begins at version 9"),
     Mistake("07.1", "a moment without its zone", {"recorded_at <= %(until)s": "recorded_at <= %(until)s::timestamp"},

@@ -277,11 +277,11 @@ def _snapshot(
 
 
 def _aggregates(name: str) -> Call:
-    def run(aggregate: Callable, stage: Any, initial: object, how: dict[str, Any]) -> Any:
+    def run(aggregate: Callable, stage: Any, stream_id: str, initial: object, how: dict[str, Any]) -> Any:
         step = stage.place(evolve if isinstance(initial, BankAccount) else _write)
-        return aggregate(stage.store(), "account-1", initial, step, **how)
+        return aggregate(stage.store(), stream_id, initial, step, **how)
 
-    return Call(f"{name}(store, 'account-1', {{}})", run)
+    return Call(f"{name}(store, {{}})", run)
 
 
 _DEPOSITS = [opened(), *[deposited(10)] * 9]
@@ -308,14 +308,14 @@ def _given(ways: tuple[dict[str, Any], ...]) -> tuple[tuple, ...]:
 
 
 def _situations(call: Call, given: tuple[tuple, ...], advice: Advice) -> tuple[Cases, ...]:
-    """Return the cases of a stream of ten events, without a snapshot, and with two of each state; and of two others."""
+    """Return the cases of a stream of ten events, without a snapshot, and with two of each state; and of three others."""
     some = "".join(_snapshot(version, state(version)) for version in (7, 3) for state in (account, Statement))
     return tuple(
         Cases(
             call=call,
             story=f"account-1 holds ten events, and has {where}",
             before=put("account-1", *_DEPOSITS, row=True) + _BESIDE + kept,
-            given=given,
+            given=tuple(("account-1", *each) for each in given),
             advice=advice,
         )
         for where, kept in (("no snapshot", ""), ("snapshots at the versions 3 and 7", some))
@@ -324,7 +324,14 @@ def _situations(call: Call, given: tuple[tuple, ...], advice: Advice) -> tuple[C
             call=call,
             story="account-1 begins at version 9, with two events",
             before=put("account-1", *_DEPOSITS[:2], first=9, row=True),
-            given=((BankAccount(), {}), (BankAccount(), _how(to_version=9))),
+            given=(("account-1", BankAccount(), {}), ("account-1", BankAccount(), _how(to_version=9))),
+            advice=advice,
+        ),
+        Cases(
+            call=call,
+            story="account_1 holds one event, and account-1 has a snapshot",
+            before=put("account_1", *_DEPOSITS[:1], row=True) + _snapshot(1, account(3)),
+            given=(("account_1", BankAccount(), {}),),
             advice=advice,
         ),
         Cases(
@@ -333,7 +340,9 @@ def _situations(call: Call, given: tuple[tuple, ...], advice: Advice) -> tuple[C
             before="SET LOCAL TIME ZONE 'America/New_York';"
             + put("account-1", *_DEPOSITS[:2], at=lambda version: _SET_BACK + version * _AN_HOUR, row=True)
             + _snapshot(2, account(2), at=_SET_BACK + 2 * _AN_HOUR),
-            given=tuple((BankAccount(), _how(until=_SET_BACK + hours * _AN_HOUR)) for hours in (1.2, 2, 2.2)),
+            given=tuple(
+                ("account-1", BankAccount(), _how(until=_SET_BACK + hours * _AN_HOUR)) for hours in (1.2, 2, 2.2)
+            ),
             advice=advice,
         ),
     )
@@ -352,7 +361,7 @@ FROM_SNAPSHOTS = (
         call=FROM_SNAPSHOT,
         story="account-1 holds four events, and has a snapshot at version 1",
         before=put("account-1", *_DEPOSITS[:4], row=True) + _snapshot(1, account(1)),
-        given=(BankAccount(), {}),
+        given=("account-1", BankAccount(), {}),
         somebody=(
             Somebody("appended a deposit to account-1", append("account-1", deposited(5))),
             Somebody("kept a snapshot at version 4", _snapshot(4, account(4))),
@@ -364,7 +373,7 @@ FROM_SNAPSHOTS = (
         call=FROM_SNAPSHOT,
         story="account-1 holds four events, and has no snapshot",
         before=put("account-1", *_DEPOSITS[:4], row=True),
-        given=(BankAccount(), {}),
+        given=("account-1", BankAccount(), {}),
         somebody=(Somebody("kept a snapshot at version 4", _snapshot(4, account(4))),),
         breaks=False,
         advice=OF_THE_TAIL,
@@ -513,14 +522,14 @@ SNAPSHOTS = (
         call=AGGREGATE,
         story="account-1 holds 199 events. There is a snapshot of the BankAccount at version 99, and of the Statement at 100",
         before=many("account-1", 199, deposited(10)) + _snapshot(99, account(99)) + _snapshot(100, Statement(100)),
-        given=((Statement(), {}), (Statement(), {"every": 99})),
+        given=(("account-1", Statement(), {}), ("account-1", Statement(), {"every": 99})),
         advice=OF_SNAPSHOTS,
     ),
     Scene(
         call=AGGREGATE,
         story="account-1 holds four events, and has a snapshot at version 1",
         before=put("account-1", *_DEPOSITS[:4], row=True) + _snapshot(1, account(1)),
-        given=(BankAccount(), {"every": 3}),
+        given=("account-1", BankAccount(), {"every": 3}),
         somebody=(
             Somebody("kept the very snapshot, at version 4", _snapshot(4, account(4))),
             Somebody("appended a deposit to account-1", append("account-1", deposited(5))),
