@@ -92,7 +92,7 @@ class EventTypes:
         if event_ids is not None:
             ids = list(event_ids) if isinstance(event_ids, Iterable) else [event_ids]
             if len(ids) != len(items) or not all(isinstance(each, UUID) for each in ids):
-                raise InvalidEvent(f"{len(items)} events need as many event_ids of uuid.UUID, not {len(ids)}: {ids!r}")
+                raise InvalidEvent(f"{len(items)} events need an id each, a UUID; event_ids are {len(ids)}: {ids!r}")
             for item, event_id in zip(items, ids, strict=True):
                 item["id"] = event_id
         return items

@@ -671,7 +671,9 @@ BOTH = (
         given=("account-3", [deposited(10, "account-3")], {}),
         somebody=(
             Somebody(
-                "deposited 5 in account-3", append("account-3", deposited(5, "account-3")) + _add("account-3", "5", 1)
+                "deposited 5 in account-3",
+                append("account-3", deposited(5, "account-3")),
+                then=_add("account-3", "5", 1),
             ),
         ),
         breaks=False,

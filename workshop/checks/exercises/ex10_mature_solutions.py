@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.application import Application
 
-from eventstore import ANY, EventStore, EventStoreError, WrongExpectedVersion
+from eventstore import ANY, EventStore, EventStoreError, InvalidEvent, WrongExpectedVersion
 
 from ...bank import CommandRefused, examples
 from ...bank.eventsourcing_bank import Account
@@ -244,6 +244,10 @@ def tried_on(sandbox: Sandbox, kind: type[EventStore], what: str, otherwise: str
     _, error = tried(sandbox, Suspect(a(kind)))
     if isinstance(error, TypeError) and "account_id" in str(error):
         otherwise = 'That event has a field, account_id: NobodyKnowsThis("account-1").'
+    elif isinstance(error, InvalidEvent) and "event_ids" in str(error):
+        otherwise = "The ids of a batch are a list, one for each event: event_ids=[uuid4(), uuid4()], `from uuid import uuid4`."
+    elif isinstance(error, TypeError):
+        otherwise = "That is no refusal: something was called in another way than it can be."
     assert error is None or isinstance(error, AssertionError), (
         f"On {what}, your test comes to no verdict. {in_words(sandbox, error)}\n{otherwise}"
     )
@@ -262,7 +266,7 @@ def a_good_store_passes(sandbox: Sandbox) -> None:
     )
     assert error is None, (
         f"The reference keeps all of these guarantees, and your test fails on it. {in_words(sandbox, error)}\n"
-        "Such a test blames every store. What should be in the stream at that point?"
+        "Such a test blames every store. What should be in the stream at that point? Or was nothing refused at all?"
     )
 
 
