@@ -128,7 +128,10 @@ class _Trial:
 
 def checks_of(hunt: Hunt) -> tuple[Check, ...]:
     """Return the checks of an exercise that is a hunt."""
-    no_verdict = f"Nobody looks at that. A test fails by an AssertionError: {ASSERT}. Its end returns the number of the {hunt.promise}."
+    no_verdict = (
+        f"Nobody looks at that. A test fails by an AssertionError: {ASSERT}. Its end returns the number of the "
+        f"{hunt.promise}."
+    )
 
     def trial_in(sandbox: Sandbox) -> _Trial:
         sandbox.trial = sandbox.trial or _Trial(sandbox, hunt)
@@ -163,16 +166,16 @@ def checks_of(hunt: Hunt) -> tuple[Check, ...]:
                 f"On your {hunt.kind}, your test returned {returned!r}, else {trial.promise}. {no_verdict}"
             )
         raise AssertionError(
-            f"Your {hunt.kind} gets through. Either it keeps this {hunt.promise}, or your {hunt.calls} do not come to the point "
-            "where it breaks: try both, in a cell of your own."
+            f"Your {hunt.kind} gets through. Either it keeps this {hunt.promise}, or your {hunt.calls} do not come "
+            "to the point where it breaks: try both, in a cell of your own."
         )
 
     @own_sandbox
     def the_promise_is_named(sandbox: Sandbox) -> None:
         trial = trial_in(sandbox)
         assert trial.convicted and trial.convicted.promise == trial.promise, (
-            f"Your {hunt.calls} convict it, and you name {hunt.promise} {trial.promise}. That one it keeps. Which do your "
-            f"{hunt.calls} test?"
+            f"Your {hunt.calls} convict it, and you name {hunt.promise} {trial.promise}. That one it keeps. Which "
+            f"do your {hunt.calls} test?"
         )
 
     the_promise_is_named.__doc__ = f"The {hunt.promise} that it breaks is named"
@@ -184,12 +187,13 @@ def checks_of(hunt: Hunt) -> tuple[Check, ...]:
         for slip in hunt.slips:
             _, error = trial.of(slip)
             assert not isinstance(error, Endless), (
-                f"On a {hunt.kind} that breaks {hunt.promise} {slip.promise}, your test comes to no verdict: {slip.fault} "
-                f"{in_words(sandbox, error)}"
+                f"On a {hunt.kind} that breaks {hunt.promise} {slip.promise}, your test comes to no verdict: "
+                f"{slip.fault} {in_words(sandbox, error)}"
             )
             assert error is None or slip.promise == trial.promise, (
-                f"Your test also fails on a {hunt.kind} that keeps {hunt.promise} {trial.promise}, and breaks {slip.promise}: "
-                f"{slip.fault} {in_words(sandbox, error)}\nTest one {hunt.promise}, and leave out what rests on others."
+                f"Your test also fails on a {hunt.kind} that keeps {hunt.promise} {trial.promise}, and breaks "
+                f"{slip.promise}: {slip.fault} {in_words(sandbox, error)}\nTest one {hunt.promise}, and leave out what "
+                "rests on others."
             )
 
     return one_without_a_fault_passes, yours_is_convicted, the_promise_is_named, others_pass
