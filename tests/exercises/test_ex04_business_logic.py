@@ -388,7 +388,7 @@ def withdrawal_tests(given):
 RIGHT, YOURS, NAMED, OTHERS = (
     "One without a fault passes",
     "Yours is convicted",
-    "The promise that it breaks is named",
+    "The rule that it breaks is named",
     "Those with other faults pass",
 )
 TOLD = 'given(opened, closed).when(OpenAccount("account-1", "PLN")).then_refused()'
@@ -404,7 +404,7 @@ HUNT = (
     Mistake("04.4", "stays away from the edge", {TOLD: 'given(opened).when(RecordDeposit(Decimal(5), "anna")).then(DepositRecorded("account-1", Decimal(5), "anna"))'},
             YOURS, "gets through"),
     Mistake("04.4", "names another rule", {"return 1": "return 5"},
-            NAMED, "you name promise 5"),
+            NAMED, "Your scenarios convict it, and you name rule 5"),
     Mistake("04.4", "tries all rules", {TOLD: TOLD + '\n    given(opened, paid_in("0.01")).when(CloseAccount()).then_refused()'},
             OTHERS, "breaks 5: it closes an account that is nearly empty"),
 )  # fmt: skip

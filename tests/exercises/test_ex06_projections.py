@@ -306,7 +306,7 @@ REBUILD = (
 VERDICT = """assert row == ("Anna", 1, 10), f"Anna was employed, and took 10. Her row says {row}"\n"""
 HUNT = (
     Mistake("06.5", "does not say what it should be", {VERDICT: 'assert row == ("Anna", 1, 20), "wrong"\n'},
-            "One without a fault passes", "keeps all promises"),
+            "One without a fault passes", "keeps every promise"),
     Mistake("06.5", "names no promise", {"    return 2": ""},
             "One without a fault passes", "from 1 to 4"),
     Mistake("06.5", "returns the verdict", {VERDICT: "pass\n", "return 2": 'return row == ("Anna", 1, 10)'},

@@ -193,7 +193,7 @@ def test_whoever_is_graded_may_have_met_any(monkeypatch: pytest.MonkeyPatch, pos
 @pytest.mark.parametrize(
     ("until", "promise", "fails", "says"),
     [
-        (6, 1, "One without a fault passes", "keeps all promises, and your test fails on it"),
+        (6, 1, "One without a fault passes", "keeps every promise, and your test fails on it"),
         (5, 1, "Yours is convicted", "On your reader"),
         (5, 2, "Those with other faults pass", "breaks promise 1, your test comes to no verdict"),
     ],

@@ -50,6 +50,8 @@ class Hunt:
         made_of: the exercises whose answers a suspect is made of.
         build: makes one of a database and of these answers: what the learner's test is called with.
         slips: the faults. The reference answer to the hunt convicts the first.
+        promise: what the page calls a promise.
+        calls: what it calls that which a test is made of.
     """
 
     kind: str
@@ -57,6 +59,8 @@ class Hunt:
     made_of: tuple[str, ...]
     build: Callable[..., Any]
     slips: tuple[Slip, ...]
+    promise: str = "promise"
+    calls: str = "calls"
 
     def suspect(self, database: Database | None, slip: Slip | None) -> Any:
         """Make a suspect with a fault, or with none."""
@@ -124,6 +128,10 @@ class _Trial:
 
 def checks_of(hunt: Hunt) -> tuple[Check, ...]:
     """Return the checks of an exercise that is a hunt."""
+    no_verdict = (
+        f"Nobody looks at that. A test fails by an AssertionError: {ASSERT}. Its end returns the number of the "
+        f"{hunt.promise}."
+    )
 
     def trial_in(sandbox: Sandbox) -> _Trial:
         sandbox.trial = sandbox.trial or _Trial(sandbox, hunt)
@@ -134,12 +142,12 @@ def checks_of(hunt: Hunt) -> tuple[Check, ...]:
         """One without a fault passes"""
         promise, error = trial_in(sandbox).of(None)
         assert error is None, (
-            f"This {hunt.kind} keeps all promises, and your test fails on it. {in_words(sandbox, error)}\n"
+            f"This {hunt.kind} keeps every {hunt.promise}, and your test fails on it. {in_words(sandbox, error)}\n"
             "What should have happened there?"
         )
-        assert not isinstance(promise, bool), f"Your test returned {promise}. {_NO_VERDICT}"
+        assert not isinstance(promise, bool), f"Your test returned {promise}. {no_verdict}"
         assert promise in range(1, hunt.promises + 1), (
-            f"Your test ended by returning {promise!r}. It should return the number of the promise that it "
+            f"Your test ended by returning {promise!r}. It should return the number of the {hunt.promise} that it "
             f"tests, from 1 to {hunt.promises}."
         )
 
@@ -155,20 +163,22 @@ def checks_of(hunt: Hunt) -> tuple[Check, ...]:
                 "Assert what should hold, so that it fails with an AssertionError."
             )
             assert returned == trial.promise, (
-                f"On your {hunt.kind}, your test returned {returned!r}, else {trial.promise}. {_NO_VERDICT}"
+                f"On your {hunt.kind}, your test returned {returned!r}, else {trial.promise}. {no_verdict}"
             )
         raise AssertionError(
-            f"Your {hunt.kind} gets through. Either it keeps this promise, or your calls do not come to the point "
-            "where it breaks: try both, in a cell of your own."
+            f"Your {hunt.kind} gets through. Either it keeps this {hunt.promise}, or your {hunt.calls} do not come "
+            "to the point where it breaks: try both, in a cell of your own."
         )
 
     @own_sandbox
     def the_promise_is_named(sandbox: Sandbox) -> None:
-        """The promise that it breaks is named"""
         trial = trial_in(sandbox)
         assert trial.convicted and trial.convicted.promise == trial.promise, (
-            f"Your calls convict it, and you name promise {trial.promise}. That one it keeps. Which do your calls test?"
+            f"Your {hunt.calls} convict it, and you name {hunt.promise} {trial.promise}. That one it keeps. Which "
+            f"do your {hunt.calls} test?"
         )
+
+    the_promise_is_named.__doc__ = f"The {hunt.promise} that it breaks is named"
 
     @own_sandbox
     def others_pass(sandbox: Sandbox) -> None:
@@ -177,17 +187,13 @@ def checks_of(hunt: Hunt) -> tuple[Check, ...]:
         for slip in hunt.slips:
             _, error = trial.of(slip)
             assert not isinstance(error, Endless), (
-                f"On a {hunt.kind} that breaks promise {slip.promise}, your test comes to no verdict: {slip.fault} "
-                f"{in_words(sandbox, error)}"
+                f"On a {hunt.kind} that breaks {hunt.promise} {slip.promise}, your test comes to no verdict: "
+                f"{slip.fault} {in_words(sandbox, error)}"
             )
             assert error is None or slip.promise == trial.promise, (
-                f"Your test also fails on a {hunt.kind} that keeps promise {trial.promise}, and breaks {slip.promise}: "
-                f"{slip.fault} {in_words(sandbox, error)}\nTest one promise, and leave out what rests on others."
+                f"Your test also fails on a {hunt.kind} that keeps {hunt.promise} {trial.promise}, and breaks "
+                f"{slip.promise}: {slip.fault} {in_words(sandbox, error)}\nTest one {hunt.promise}, and leave out what "
+                "rests on others."
             )
 
     return one_without_a_fault_passes, yours_is_convicted, the_promise_is_named, others_pass
-
-
-_NO_VERDICT = (
-    f"Nobody looks at that. A test fails by an AssertionError: {ASSERT}. Its end returns the number of the promise."
-)

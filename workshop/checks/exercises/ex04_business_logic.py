@@ -843,6 +843,8 @@ a_wrong_payment_is_told, all_of_it_may_go, an_overdraft_is_told, an_account_must
 
 HUNT = Hunt(
     kind="bank",
+    promise="rule",
+    calls="scenarios",
     promises=5,
     made_of=("04.1",),
     build=lambda database, decide: Given(Decider(BankAccount(), decide, evolve)),
