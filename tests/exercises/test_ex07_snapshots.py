@@ -40,6 +40,8 @@ A_SNAPSHOT_AND_ITS_TAIL = (
             ex.without_a_snapshot_all_is_folded, "can only concatenate str"),
     Mistake("07.1", "a pattern for an id", {"stream_id = %(stream_id)s": "stream_id LIKE %(stream_id)s"},
             AS_OURS, "aggregate_from_snapshot(store, 'account_1'"),
+    Mistake("07.1", "a pattern for a class", {"state_type = %(state_type)s": "state_type LIKE %(state_type)s"},
+            AS_OURS, "aggregate_from_snapshot(store, 'account_1', Stat_ment(0)"),
     Mistake("07.1", "the version is counted", {"version = recorded.version": "version += 1"},
             AS_OURS, "account_1 begins at version 9"),
     Mistake("07.1", "a moment without its zone", {"recorded_at <= %(until)s": "recorded_at <= %(until)s::timestamp"},

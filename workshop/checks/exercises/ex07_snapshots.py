@@ -258,6 +258,9 @@ class Statement:
     lines: int = 0
 
 
+_LIKE_ONE = type("Stat_ment", (Statement,), {})()  # to LIKE, its class is Statement, too
+
+
 def _write(statement: Statement, event: object) -> Statement:
     return Statement(statement.lines + 1)
 
@@ -335,9 +338,14 @@ FROM_SNAPSHOTS = (
     *_situations(FROM_SNAPSHOT, (*_given(_ENDS), (Statement(5), {})), OF_THE_TAIL),
     Cases(
         call=FROM_SNAPSHOT,
-        story="account_1 begins at version 9, with two events, and has no snapshot; account-1 has one",
-        before=put("account_1", *_DEPOSITS[1:3], first=9, row=True) + _snapshot(3, account(3)),
-        given=(("account_1", BankAccount(), {}), ("account_1", BankAccount(), _how(to_version=9))),
+        story="account_1 begins at version 9, with two events, and has a snapshot of a Statement; account-1 has one of an account",
+        before=put("account_1", *_DEPOSITS[1:3], first=9, row=True)
+        + _snapshot(3, account(3))
+        + _snapshot(3, Statement(3), "account_1"),
+        given=tuple(
+            ("account_1", state, how)
+            for state, how in ((BankAccount(), {}), (BankAccount(), _how(to_version=9)), (_LIKE_ONE, {}))
+        ),
         advice=OF_THE_TAIL,
     ),
     Cases(
