@@ -164,3 +164,19 @@ def test_what_returns_something_else_has_raised_nothing(exercise: Exercise, shap
     report = run_checks(exercise, lambda *args, **how: SHAPES[shape](reference(*args, **how)), postgres.url)
     assert "raised" not in "".join(failures(report)).partition(". ")[0]
     assert "cannot be looked at" not in "".join(failures(report)), "a message of its own is better"
+
+
+def test_who_writes_dots_for_nothing_has_begun(postgres: Server) -> None:
+    def balance(history):
+        total = 0
+        for type, amount in history:
+            if type == "DepositRecorded":
+                total += amount
+            elif type == "CashWithdrawn":
+                total -= amount
+            else:
+                ...
+        return total
+
+    report = run_checks(EXERCISES["00.1"], balance, postgres.url)
+    assert report.passed, failures(report)

@@ -163,7 +163,7 @@ def is_untouched(exercise: Exercise, answer: Any) -> bool:
         return False
     return any(
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
-        for node in ast.walk(function)
+        for node in getattr(function, "body", [])  # deeper, it is a learner's own word for "nothing"
     )
 
 

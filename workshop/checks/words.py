@@ -169,8 +169,8 @@ def _plain(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value in fewer words, for a message: without the names of fields, a Decimal as the number that it is."""
-    return re.sub(r"(?<=[(, ])\w+=", "", re.sub(r"Decimal\('([^']*)'\)", r"\1", words(value)))
+    """Return a value in fewer words, for a message: without the names of fields."""
+    return re.sub(r"(?<=[(, ])\w+=", "", words(value))
 
 
 def short(text: str) -> str:

@@ -37,11 +37,16 @@ def an_account_starts_at_zero(sandbox: Sandbox) -> None:
 
 def deposits_add_up(sandbox: Sandbox) -> None:
     """Deposits add up"""
-    balance = sandbox.answer([OPENED, ("DepositRecorded", Decimal("100.00")), ("DepositRecorded", Decimal("20.50"))])
+    try:
+        balance = sandbox.answer([OPENED, ("DepositRecorded", Decimal("100.00")), ("DepositRecorded", Decimal("20.50"))])
+    except TypeError as error:
+        if "'float'" not in str(error):
+            raise
+        raise AssertionError(f"{error}: an amount is a Decimal. Begin from 0, or from Decimal(0).") from None
     assert balance is not None, "Your function returned None. Is the `return` missing, or inside the loop?"
     assert balance != 0, (
-        "After deposits of 100.00 and 20.50 the balance is 120.50. You have 0: is the `return` inside the loop? "
-        "Then it ends at the first event."
+        "After deposits of 100.00 and 20.50 the balance is 120.50. You have 0. Go through the history: the type comes first in "
+        "each pair. Where you do, is the `return` inside the loop? Then it ends at the first event."
     )
     assert balance != Decimal("20.50"), (
         "After deposits of 100.00 and 20.50 the balance is 120.50. You have 20.50, the last one alone: "
@@ -122,7 +127,7 @@ HISTORIES = Cases(
     in_database=False,
     advice=Advice(
         "The type is compared as a whole name: a DepositRecorded adds, a CashWithdrawn takes off, also below 0, and any other "
-        "event changes nothing, whatever it is and whatever comes after it."
+        "event changes nothing, whatever it is and whatever comes after it. Without events it is 0, and nothing is rounded."
     ),
 )
 
@@ -147,8 +152,8 @@ EXERCISES = (
             "`for type, amount in history:` gives you both parts of an event. Which types move money, and which way?",
             "Inside the loop:\n\n"
             "```python\n"
-            'if type == "DepositRecorded":\n    balance += amount\nelif type == "CashWithdrawn":\n    balance -= amount\n'
-            "```",
+            'if type == "DepositRecorded":\n    total += amount\nelif type == "CashWithdrawn":\n    total -= amount\n'
+            "```\n\nBefore it `total = 0`, and behind it `return total`.",
         ),
     ),
 )
