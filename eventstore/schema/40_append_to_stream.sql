@@ -18,6 +18,7 @@ DECLARE
     known    bigint;     -- how many of the events are in the stream already,
     in_place bigint;     -- and how many of them just where this append would put them
     archived timestamptz;  -- 09
+    lost     boolean := false;  -- 10: whether somebody else was faster, and nothing is locked
 BEGIN
     IF added = 0 THEN
         RAISE EXCEPTION 'No events to append to stream %', append_to_stream.stream_id
@@ -25,9 +26,21 @@ BEGIN
     END IF;
 
     -- 1. Lock. One statement makes the stream's row, or waits for it, and takes versions.
+    IF expected_version > 0 THEN  -- 10: who waits here for a faster one, and has lost, lets the others by
+        UPDATE streams s SET version = s.version + added  -- 10
+        WHERE s.id = append_to_stream.stream_id AND s.version = expected_version  -- 10
+        RETURNING s.version - added, s.archived_at INTO actual, archived;  -- 10
+        IF NOT FOUND THEN  -- 10
+            SELECT s.version, s.archived_at INTO actual, archived FROM streams s  -- 10
+            WHERE s.id = append_to_stream.stream_id AND s.version <> expected_version;  -- 10
+            lost := FOUND;  -- 10
+        END IF;  -- 10
+    END IF;  -- 10
+    IF actual IS NULL THEN  -- 10
     INSERT INTO streams AS s (id, version) VALUES (append_to_stream.stream_id, added)
     ON CONFLICT (id) DO UPDATE SET version = s.version + added
     RETURNING s.version - added, s.archived_at INTO actual, archived;  -- 09: what of the archive
+    END IF;  -- 10
 
     IF archived IS NOT NULL THEN  -- 09
         RAISE EXCEPTION 'Stream % was archived at %', append_to_stream.stream_id, archived  -- 09
@@ -50,7 +63,7 @@ BEGIN
           ON e.stream_id = append_to_stream.stream_id AND e.id = (event ->> 'id')::uuid;
 
         IF in_place = added THEN
-            UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id;
+            UPDATE streams SET version = actual WHERE id = append_to_stream.stream_id AND NOT lost;  -- 10: not lost
             repeated := true;
             RETURN NEXT;
             RETURN;

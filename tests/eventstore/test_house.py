@@ -41,7 +41,7 @@ def test_no_file_is_longer_than_200_lines(name):
 
 def test_the_whole_package_is_read_in_an_evening():
     assert len(FILES) > 5, "looked in the wrong place"
-    assert sum(map(code_lines, FILES)) <= 1480  # 95 of them for Citus alone
+    assert sum(map(code_lines, FILES)) <= 1493  # 95 of them for Citus alone
 
 
 def test_the_package_says_in_which_order_it_is_read():
