@@ -28,7 +28,7 @@ READ = 1_000  # events
 FUNCTION = files("eventstore").joinpath("schema", "40_append_to_stream.sql").read_text(encoding="utf-8")
 LEFT_OUT = {
     "the stream's row: lock and version": (
-        "    INSERT INTO streams", "    IF archived IS NOT NULL", "    actual := expected_version;\n"
+        "    IF expected_version > 0", "    IF archived IS NOT NULL", "    actual := expected_version;\n"
     ),
     "the clock under the lock": ("    SELECT greatest(", "    PERFORM announce", "    stamp := clock_timestamp();\n"),
     "announcing the position, for readers of the log": ("    PERFORM announce", "    RETURN QUERY\n    WITH", ""),

@@ -17,12 +17,14 @@ def measured() -> dict[str, Any]:
 
 
 def growth() -> pd.DataFrame:
-    """Return what was measured while two stores grew: events a second, and megabytes on the disk."""
+    """Return what was measured while two stores grew: events a second, their share of the limit, and megabytes."""
     measured = json.loads((_STORED / "growth.json").read_text(encoding="utf-8"))
     rows = {
         (f"{size['events']:,}", store): {
             "append 1 event a call": f"{cell['append']:,.0f}",
+            "of a bare INSERT": f"{cell['append, of the limit']:.0%}",
             f"read a stream of {measured['stream']}": f"{cell['read']:,.0f}",
+            "of a bare SELECT": f"{cell['read, of the limit']:.0%}",
             "MB": f"{cell['megabytes']:,.0f}",
         }
         for size in measured["sizes"]
