@@ -7,6 +7,7 @@ from typing import Any
 
 from .attempts import recording
 from .attempts.events import LONGEST_OUTCOME, PredictOutcome, SeeOutcome
+from .checks.words import listed
 from .errors import WorkshopError
 
 
@@ -36,8 +37,7 @@ def predict(prediction_id: str, expected: Any, question: str, *words: str) -> No
     """
     if not isinstance(prediction_id, str) or not re.fullmatch(r"\d\d\.[A-Z]", prediction_id):
         raise WorkshopError(f"There is no prediction {prediction_id!r}.", 'They are called so: "02.A".')
-    quoted = [f'"{word}"' for word in words]
-    choice = f"{', '.join(quoted[:-1])} or {quoted[-1]}, in quotes," if words else "a number"
+    choice = listed([f'"{word}"' for word in words], "or") + ", in quotes," if words else "a number"
     noted = None if expected is ... else _as_text(expected, words)
     if expected is not ... and noted is None:
         raise WorkshopError(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from io import StringIO
+from types import CodeType
 from typing import Any
 
 LIMIT = 5.0  # seconds: one call of an answer takes a few milliseconds
@@ -115,8 +116,9 @@ def plain(answer: Any) -> Any:
 
 def line_of(error: BaseException, answer: Any) -> list[str]:
     """Return the line of the learner's function in which an error was raised, none where it was elsewhere."""
+    file = _file_of(answer)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename == _file_of(answer):
+        if frame.filename == file:
             return [f"line {frame.lineno} of the cell: {frame.line}"]
     return []
 
@@ -126,9 +128,15 @@ def came_of_the_call(error: BaseException) -> bool:
     return any(frame.f_code is Guard.__call__.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
+def raised_by(error: BaseException) -> CodeType:
+    """Return the code of the very function that raised an error."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code
+
+
 def is_own(error: BaseException, answer: Any) -> bool:
     """Whether an error was raised by the learner's own lines, and by no function that they call."""
-    return traceback.extract_tb(error.__traceback__)[-1].filename == _file_of(answer)
+    return raised_by(error).co_filename == _file_of(answer)
 
 
 def _file_of(answer: Any) -> str | None:

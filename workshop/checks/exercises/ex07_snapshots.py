@@ -1,7 +1,6 @@
 """The exercises of notebook 07: start from a snapshot, keep one now and then, and never read one of another shape."""
 
 import builtins
-import traceback
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
@@ -21,6 +20,7 @@ from ...bank.examples import deposited, opened
 from ..arranged import append, many, moment, put
 from ..exercise import Exercise
 from ..given import core_schema
+from ..guard import raised_by
 from ..looks import looks
 from ..sandbox import Sandbox, own_sandbox, tell
 from ..scene import Advice, Call, Cases, Did, Scene, Somebody
@@ -68,8 +68,7 @@ def read(sandbox: Sandbox, **how: Any) -> tuple[Any, Any]:
     try:
         returned = sandbox.answer(sandbox.store(), "account-1", BankAccount(), evolve, **how)
     except (AttributeError, TypeError) as error:
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        if frame.f_code is evolve.__code__:  # what the answer itself got wrong is told with its line
+        if raised_by(error) is evolve.__code__:  # what the answer itself got wrong is told with its line
             raise AssertionError(
                 f"A dict was folded ({error}): the snapshot is JSON, and {made}"
                 if isinstance(error, AttributeError)
